@@ -1,0 +1,1 @@
+"""The AWS Well-Architected Machine Learning Lens as CDK constructs."""
