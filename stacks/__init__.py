@@ -1,0 +1,4 @@
+"""The scenarios: one folder each, named after a reference architecture of the lens."""
+
+SCENARIOS = {"CustomerDemographics": "stacks.customer_demographics"}
+"""The package of every scenario by its name, which is also the name of its stack."""
