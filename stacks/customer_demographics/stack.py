@@ -31,12 +31,13 @@ class CustomerDemographicsStack(Stack):
             )
         super().__init__(scope, id, description="ML Lens: customer demographics from images (figure 2)")
 
+        thresholds = _thresholds(settings)
         demographics = CustomerDemographics(
             self,
             "Demographics",
             posture=posture,
             purpose=settings.purpose,
-            thresholds=_thresholds(settings),
+            thresholds=thresholds,
             burst=_burst(settings),
             data_use_opt_out=settings.data_use_opt_out,
         )
@@ -61,6 +62,7 @@ class CustomerDemographicsStack(Stack):
             Database=demographics.queries.database_name,
             ImageQueue=demographics.analysis.uploads.queue.queue_url,
             DeadLetters=demographics.analysis.uploads.dead_letters.queue_url,
+            Thresholds=thresholds.to_json(),
             AlarmTopic=alarms.topic.topic_arn,
         )
 
