@@ -87,11 +87,11 @@ class TemporaryInputBucket(Construct):
     def grant_read_only(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` read the version of an object it knows of, and learn that it is gone (Lens: F2-05).
 
-        Without ``s3:ListBucketVersions`` S3 answers "access denied" for a version that no longer exists.
+        Without ``s3:ListBucket`` S3 answers "access denied" for an object that no longer exists.
         """
         return (
             grant_objects(grantee, ["s3:GetObjectVersion"], self.bucket)
-            .combine(grant(grantee, ["s3:ListBucket", "s3:ListBucketVersions"], self.bucket.bucket_arn))
+            .combine(grant(grantee, ["s3:ListBucket"], self.bucket.bucket_arn))
             .combine(grant(grantee, ["kms:Decrypt"], self.key.key_arn))
         )
 

@@ -1,0 +1,15 @@
+"""Lets a test import a function's modules as Lambda does: each function's folder is an import root."""
+
+import os
+import sys
+from pathlib import Path
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+
+for function in ("erase_images", "face_attributes"):
+    sys.path.insert(0, str(LAMBDA / function))
+
+# Powertools reads these when a handler is imported.
+os.environ.setdefault("POWERTOOLS_SERVICE_NAME", "unit-tests")
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "MLLens")
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
