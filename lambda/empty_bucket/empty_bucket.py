@@ -10,10 +10,12 @@ from aws_lambda_powertools.logging import Logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 logger = Logger()
 
 _SAFETY_MARGIN_MS = 20_000
+_SPACE = 0x20
 
 
 class NotEmptyYetError(Exception):
@@ -56,25 +58,30 @@ def empty(s3: S3Client, bucket: str, arn: str, context: Any) -> int:
         raise
     deleted = 0
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        versions = [
+        versions: list[ObjectIdentifierTypeDef] = [
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
-        if not versions:
-            continue
-        refused = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True}).get(
-            "Errors", []
-        )  # type: ignore[typeddict-item]
-        if refused:
-            raise NotEmptyYetError(
-                f"S3 refused to delete {refused[0].get('Key')}: {refused[0].get('Message')}"
-            )
+        _delete(s3, bucket, versions)
         deleted += len(versions)
         if context.get_remaining_time_in_millis() < _SAFETY_MARGIN_MS:
             raise NotEmptyYetError(
                 f"{deleted} versions are deleted and there are more; delete the stack again"
             )
     return deleted
+
+
+def _delete(s3: S3Client, bucket: str, versions: list[ObjectIdentifierTypeDef]) -> None:
+    # A key with a control character cannot stand in the XML that names many keys at once.
+    alone = [version for version in versions if any(ord(sign) < _SPACE for sign in version["Key"])]
+    for version in alone:
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+    together = [version for version in versions if version not in alone]
+    if not together:
+        return
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": together, "Quiet": True})
+    for refused in answer.get("Errors", []):
+        raise NotEmptyYetError(f"S3 refused to delete {refused.get('Key')}: {refused.get('Message')}")
 
 
 def _refuse_writes(s3: S3Client, bucket: str, arn: str) -> None:
@@ -106,4 +113,7 @@ def _s3() -> S3Client:
     import boto3
     from botocore.config import Config
 
-    return boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+    client: S3Client = boto3.client(
+        "s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5})
+    )
+    return client
