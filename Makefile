@@ -17,10 +17,12 @@ BIN := $(CURDIR)/$(VENV)/bin
 CDK := $(CURDIR)/node_modules/.bin/cdk
 export PATH := $(BIN):$(PATH)
 export PYTHONUTF8 := 1
+# The environments are independent of each other, and so are the checks.
+MAKEFLAGS += --jobs=2 --no-print-directory
 
 UV := $(shell command -v uv 2>/dev/null)
 # $(call install,environment folder,arguments)
-install = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2),$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2))
+install = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2),$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(2))
 
 STACKS = $(if $(filter all,$(SCENARIO)),--all,$(SCENARIO))
 CONTEXTS = -c scenarios=$(SCENARIO) $(CONTEXT)
@@ -87,10 +89,11 @@ destroy: setup ## Remove what you deployed [SCENARIO=name] [CONTEXT='-c key=valu
 	@$(CDK) destroy $(CONTEXTS) $(STACKS)
 
 benchmark: setup-rehearsal ## Measure synthesis, writers, imports and a rehearsal, each as a ratio
-	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file; done
+	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$file .py); done
 
-diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates
-	@$(BIN)/python docs/draw.py
+diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates (needs Graphviz)
+	@$(call install,$(VENV),-r requirements-docs.txt)
+	@$(BIN)/python -m docs.draw
 
 clean: ## Remove everything that was built
 	@rm -rf $(VENV) .tools node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,7 +37,8 @@ def main() -> None:
         if "ValidationFailed" not in str(refusal):
             raise
         sys.exit(
-            "error: the templates break rules, listed above; mend each or acknowledge it inside its construct"
+            "error: the templates break rules, listed in validation-report.json; mend each finding, or "
+            "acknowledge it inside its construct"
         )
 
 

@@ -16,6 +16,8 @@ logger = Logger()
 
 _SAFETY_MARGIN_MS = 20_000
 _SPACE = 0x20
+_REFUSAL = "NoMoreWrites"
+_LONGEST_REASON = 1_000  # CloudFormation refuses an answer of more than 4096 bytes.
 
 
 class NotEmptyYetError(Exception):
@@ -37,7 +39,7 @@ def _emptied(bucket: str, arn: str, context: Any) -> dict[str, str]:
         deleted = empty(_s3(), bucket, arn, context)
     except Exception as failure:
         logger.exception("bucket not emptied", extra={"bucket": bucket})
-        return {"Status": "FAILED", "Reason": f"{bucket} was not emptied: {failure}"}
+        return {"Status": "FAILED", "Reason": f"{bucket} was not emptied: {failure}"[:_LONGEST_REASON]}
     logger.info("bucket emptied", extra={"bucket": bucket, "versions": deleted})
     return {"Status": "SUCCESS", "Reason": f"{deleted} versions deleted"}
 
@@ -62,12 +64,12 @@ def empty(s3: S3Client, bucket: str, arn: str, context: Any) -> int:
             {"Key": version["Key"], "VersionId": version["VersionId"]}
             for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
-        _delete(s3, bucket, versions)
-        deleted += len(versions)
-        if context.get_remaining_time_in_millis() < _SAFETY_MARGIN_MS:
+        if versions and context.get_remaining_time_in_millis() < _SAFETY_MARGIN_MS:
             raise NotEmptyYetError(
                 f"{deleted} versions are deleted and there are more; delete the stack again"
             )
+        _delete(s3, bucket, versions)
+        deleted += len(versions)
     return deleted
 
 
@@ -87,15 +89,15 @@ def _delete(s3: S3Client, bucket: str, versions: list[ObjectIdentifierTypeDef]) 
 def _refuse_writes(s3: S3Client, bucket: str, arn: str) -> None:
     """Keep services that still deliver from filling the bucket again."""
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-    policy["Statement"].append(
-        {
-            "Sid": "NoMoreWrites",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutObject",
-            "Resource": f"{arn}/*",
-        }
-    )
+    refusal = {
+        "Sid": _REFUSAL,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": f"{arn}/*",
+    }
+    others = [statement for statement in policy["Statement"] if statement.get("Sid") != _REFUSAL]
+    policy["Statement"] = [*others, refusal]
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
 

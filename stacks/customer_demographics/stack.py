@@ -5,7 +5,6 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ml_lens.ai_services import Burst, CustomerDemographics, FaceThresholds
-from ml_lens.ai_services.face_dashboard import FaceDashboard
 from ml_lens.foundation import AlarmTopic, Posture, PropError
 from stacks.customer_demographics.settings import SAMPLE_PURPOSE, CustomerDemographicsSettings
 
@@ -46,9 +45,7 @@ class CustomerDemographicsStack(Stack):
             "Analysts", assumed_by=_who(self, settings.analyst_principal_arn)
         )
         if settings.dashboard_principal_arn:
-            FaceDashboard(
-                self, "Dashboard", queries=demographics.queries, viewer_arn=settings.dashboard_principal_arn
-            )
+            demographics.dashboard("Dashboard", viewer_arn=settings.dashboard_principal_arn)
         alarms = AlarmTopic(self, "Alarms", posture=posture)
         alarms.tell_of(demographics.alarms)
 
@@ -62,6 +59,8 @@ class CustomerDemographicsStack(Stack):
             Database=demographics.queries.database_name,
             ImageQueue=demographics.analysis.uploads.queue.queue_url,
             DeadLetters=demographics.analysis.uploads.dead_letters.queue_url,
+            AnalysisLogs=demographics.analysis.function.log_group.log_group_name,
+            ErasureLogs=demographics.analysis.eraser.log_group.log_group_name,
             Thresholds=thresholds.to_json(),
             AlarmTopic=alarms.topic.topic_arn,
         )

@@ -2,6 +2,7 @@
 
 from ml_lens.ai_services.demographics import CustomerDemographics
 from ml_lens.ai_services.face_attributes import face_attributes
+from ml_lens.ai_services.face_dashboard import FaceDashboard
 from ml_lens.ai_services.face_queries import FaceQueries
 from ml_lens.ai_services.thresholds import FaceThresholds
 from ml_lens.ai_services.upload_analysis import Analyser, Burst, ServiceMetrics, UploadAnalysis
@@ -10,6 +11,7 @@ __all__ = [
     "Analyser",
     "Burst",
     "CustomerDemographics",
+    "FaceDashboard",
     "FaceQueries",
     "FaceThresholds",
     "ServiceMetrics",

@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ml_lens.ai_services.face_attributes import face_attributes
+from ml_lens.ai_services.face_dashboard import FaceDashboard
 from ml_lens.ai_services.face_queries import QUERY_RESULTS_PREFIX, FaceQueries
 from ml_lens.ai_services.thresholds import FaceThresholds
 from ml_lens.ai_services.upload_analysis import Burst, UploadAnalysis
@@ -118,6 +119,13 @@ class CustomerDemographics(Construct):
         )
         self.queries.grant_query(role)
         return role
+
+    def dashboard(self, id: str, *, viewer_arn: str) -> FaceDashboard:
+        """Create a QuickSight dashboard on the confident faces for one user or group.
+
+        Lens: F2-25, F2-26.
+        """
+        return FaceDashboard(self, id, queries=self.queries, viewer_arn=viewer_arn)
 
     def _record(self, posture: Posture, purpose: str, data_use_opt_out: str | None) -> None:
         Tags.of(self).add("mllens:lawful-purpose", purpose)

@@ -12,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ml_lens.assets import function_code
+from ml_lens.foundation.acknowledgements import acknowledge
 from ml_lens.foundation.functions import PythonFunction
 from ml_lens.foundation.keys import let_log_groups_use
 from ml_lens.foundation.messaging import WorkQueue
@@ -222,6 +223,12 @@ class UploadAnalysis(Construct):
             grantee=role, actions=["kms:GenerateDataKey"], resource_arns=[files.key.key_arn]
         )
         role.add_to_policy(iam.PolicyStatement(actions=list(analyser.actions), resources=["*"]))
+        acknowledge(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            f"{', '.join(analyser.actions)} cannot be narrowed: the service has no resource type for it and accepts "
+            "no resource but the star.",
+        )
 
     def _quota_alarms(self, service: ServiceMetrics, burst: Burst) -> list[cloudwatch.Alarm]:
         used = cloudwatch.MathExpression(

@@ -15,7 +15,9 @@ def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
 def acknowledge_wildcard(grantee: iam.IGrantable, resource: str, reason: str) -> None:
     """Acknowledge that a policy of ``grantee`` names ``resource``, which holds a wildcard.
 
-    Nothing happens for a grantee that is not defined in this app: its policies are not checked here.
+    Nothing happens for a grantee that is not defined in this app: its policies are not checked here. A resource
+    of another stack is named by an output that only synthesis makes; there the finding stands, and the app that
+    spreads the pattern over stacks acknowledges it.
     """
     principal = grantee.grant_principal
     if not isinstance(principal, iam.Role):

@@ -32,6 +32,8 @@ class BucketEmptier(Construct):
             code=function_code("empty_bucket"),
             log_key=key,
             timeout=Duration.minutes(15),
+            # It runs while the stack is deleted: an error fails the deletion before the eyes of who asked for it.
+            watched=False,
         )
 
     @classmethod

@@ -47,6 +47,7 @@ class PythonFunction(Construct):
         environment: Mapping[str, str] | None = None,
         on_failure: lambda_.IDestination | None = None,
         powertools_layer: lambda_.ILayerVersion | None = None,
+        watched: bool = True,
     ) -> None:
         """Create function, role and log group.
 
@@ -61,6 +62,7 @@ class PythonFunction(Construct):
             environment: Environment variables. Default: only those of Powertools.
             on_failure: Takes events of asynchronous calls that failed for good. Default: none, as
                 a queue's dead letters are the queue's.
+            watched: Whether ``alarms`` tell of errors and throttles. Default: they do.
             powertools_layer: Layer with Powertools. Default: the newest public one, looked up at deployment.
 
         Raises:
@@ -124,25 +126,7 @@ class PythonFunction(Construct):
             "xray:PutTraceSegments and xray:PutTelemetryRecords have no resource type: X-Ray accepts no "
             "resource but the star.",
         )
-        self.alarms = [
-            quiet_alarm(
-                self,
-                "ErrorsAlarm",
-                metric=self.function.metric_errors(),
-                above=0,
-                for_periods=2,
-                because=f"Calls of {code.name} end in errors. The log group says why; what it worked on is "
-                "tried again and then set aside.",
-            ),
-            quiet_alarm(
-                self,
-                "ThrottlesAlarm",
-                metric=self.function.metric_throttles(),
-                above=0,
-                for_periods=3,
-                because=f"Lambda holds calls of {code.name} back: the account's concurrency is used up.",
-            ),
-        ]
+        self.alarms = self._watch(code.name) if watched else []
 
     def work_off(
         self, work: WorkQueue, *, batch_size: int, wait: Duration | None = None, at_once: int | None = None
@@ -184,6 +168,27 @@ class PythonFunction(Construct):
             dimensions_map={"service": self._service},
             statistic=statistic,
         )
+
+    def _watch(self, name: str) -> list[cloudwatch.Alarm]:
+        return [
+            quiet_alarm(
+                self,
+                "ErrorsAlarm",
+                metric=self.function.metric_errors(),
+                above=0,
+                for_periods=2,
+                because=f"Calls of {name} end in errors. The log group says why; what it worked on is "
+                "tried again and then set aside.",
+            ),
+            quiet_alarm(
+                self,
+                "ThrottlesAlarm",
+                metric=self.function.metric_throttles(),
+                above=0,
+                for_periods=3,
+                because=f"Lambda holds calls of {name} back: the account's concurrency is used up.",
+            ),
+        ]
 
     def _public_powertools(self) -> lambda_.ILayerVersion:
         return lambda_.LayerVersion.from_layer_version_arn(

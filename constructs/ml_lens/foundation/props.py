@@ -1,6 +1,7 @@
 """Props are checked before anything is created, and every bad one is named at once."""
 
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -37,7 +38,7 @@ class PropChecks:
 
     def number(self, prop: str, value: float, *, low: float, high: float, unit: str, way_out: str) -> None:
         """Demand ``low <= value <= high``; tokens pass."""
-        if Token.is_unresolved(value):
+        if _is_token(value):
             return
         allowed = f"allowed are {low:g} to {high:g} {unit}".rstrip()
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -47,7 +48,7 @@ class PropChecks:
 
     def whole_number(self, prop: str, value: int, *, low: int, high: int, unit: str, way_out: str) -> None:
         """Demand a whole number within ``low`` and ``high``; tokens pass."""
-        if not Token.is_unresolved(value) and isinstance(value, float):
+        if not _is_token(value) and isinstance(value, float):
             self.refuse(
                 prop, f"{value!r} is not a whole number; allowed are {low} to {high} {unit}; {way_out}"
             )
@@ -75,6 +76,13 @@ class PropChecks:
             self.refuse(prop, f"is a token, and must be known when the template is made; {way_out}")
         elif len(value.split()) < least:
             self.refuse(prop, f"{value!r} is too short to mean anything; {way_out}")
+
+
+def _is_token(value: object) -> bool:
+    # JSON knows no such numbers; asking about one would end the process behind the CDK.
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return Token.is_unresolved(value)
 
 
 @contextmanager
