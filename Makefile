@@ -27,7 +27,7 @@ install = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2),$(1
 STACKS = $(if $(filter all,$(SCENARIO)),--all,$(SCENARIO))
 CONTEXTS = -c scenarios=$(SCENARIO) $(CONTEXT)
 
-.PHONY: help setup setup-rehearsal rehearse test lint types synth deploy walk destroy benchmark diagrams clean
+.PHONY: help setup setup-rehearsal rehearse test lint types synth bootstrap deploy walk destroy benchmark diagrams clean
 
 help: ## Show what can be asked for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -73,11 +73,14 @@ lint: $(VENV)/.ready ## Check style and formatting
 
 types: $(VENV)/.ready ## Check types, strictly
 	@echo "types       mypy --strict"
-	@$(BIN)/mypy constructs stacks app.py
+	@$(BIN)/mypy constructs stacks docs app.py
 	@for function in lambda/*/; do (cd $$function && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --no-error-summary .); done
 
 synth: setup ## Make the templates in cdk.out [SCENARIO=name] [CONTEXT='-c key=value ...']
 	@$(CDK) synth --quiet $(CONTEXTS) $(STACKS)
+
+bootstrap: setup ## Prepare an account and Region for deployments, once
+	@$(CDK) bootstrap
 
 deploy: setup ## Deploy to the account of your credentials [SCENARIO=name] [CONTEXT='-c key=value ...']
 	@$(CDK) deploy $(CONTEXTS) $(STACKS)
@@ -91,7 +94,7 @@ destroy: setup ## Remove what you deployed [SCENARIO=name] [CONTEXT='-c key=valu
 benchmark: setup-rehearsal ## Measure synthesis, writers, imports and a rehearsal, each as a ratio
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$file .py); done
 
-diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates (needs Graphviz)
+diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates
 	@$(call install,$(VENV),-r requirements-docs.txt)
 	@$(BIN)/python -m docs.draw
 

@@ -84,9 +84,19 @@ def test_production_logs_less(sandbox: Template, production: Template) -> None:
 
 
 def test_a_second_key_is_needed_to_delete_production_data(destroying: Template) -> None:
-    assert kept(destroying, *HOLDS_DATA) == {"Delete"}
-    assert len(destroying.resources("Custom::EmptiedBucket")) == 3
-    assert "ObjectLockConfiguration" not in destroying.one("AWS::S3::Bucket", "DemographicsAudit")
+    assert len(destroying.resources("Custom::EmptiedBucket")) == 2
+    for bucket in ("DemographicsImages", "DemographicsResults"):
+        assert (
+            destroying.body["Resources"][destroying.id("AWS::S3::Bucket", bucket)]["DeletionPolicy"]
+            == "Delete"
+        )
+
+
+@pytest.mark.lens("F2-07")
+def test_no_flag_removes_locked_audit_records(destroying: Template) -> None:
+    assert "ObjectLockConfiguration" in destroying.one("AWS::S3::Bucket", "DemographicsAudit")
+    for kind, part in (("AWS::S3::Bucket", "DemographicsAudit"), ("AWS::KMS::Key", "DemographicsAuditKey")):
+        assert destroying.body["Resources"][destroying.id(kind, part)]["DeletionPolicy"] == "Retain"
 
 
 def test_the_warning_names_the_flag_that_deletes_production_data(tmp_path: Path) -> None:

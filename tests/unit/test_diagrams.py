@@ -116,4 +116,4 @@ def test_what_is_only_there_when_asked_for_is_marked() -> None:
 
 def test_the_optional_dashboard_is_in_the_picture() -> None:
     extra = {node.id for node in graph_today("CustomerDemographics").nodes if node.extra}
-    assert extra == {"Demographics/Dashboard", "Demographics/Dashboard/viewers"}
+    assert extra == {"Demographics/Dashboard", "viewers:Demographics/Dashboard"}

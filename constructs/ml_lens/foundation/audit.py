@@ -17,7 +17,8 @@ class AuditTrail(Construct):
     """Records every call to the account's services, and every read and write of the objects it is told of.
 
     The records go to a bucket of their own, which is locked: nobody may delete or overwrite a record. In
-    production S3 Object Lock (compliance mode) holds them for a year against every user of the account. In a
+    production S3 Object Lock (compliance mode) holds them for a year against every user of the account, and no flag
+    removes them with the stack. In a
     sandbox, where ``cdk destroy`` has to remove them, a bucket policy refuses deletion to everyone but the
     function that empties the bucket.
 
@@ -34,8 +35,8 @@ class AuditTrail(Construct):
         """
         super().__init__(scope, id)
         retention = Duration.days(posture.audit_retention_days)
-        locked = not posture.removes_data(self)
-        self.key = customer_key(self, "Key", posture=posture, purpose="audit records")
+        locked = posture.keeps_data
+        self.key = customer_key(self, "Key", posture=posture, purpose="audit records", always_kept=locked)
         self._let_cloudtrail_encrypt()
         self.bucket = private_bucket(
             self,

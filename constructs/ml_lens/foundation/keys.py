@@ -1,6 +1,6 @@
 """Customer-managed keys, and the services that may use them."""
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -10,7 +10,9 @@ from ml_lens.foundation.posture import Posture
 _SHORTEST_WAIT = Duration.days(7)
 
 
-def customer_key(scope: Construct, id: str, *, posture: Posture, purpose: str) -> kms.Key:
+def customer_key(
+    scope: Construct, id: str, *, posture: Posture, purpose: str, always_kept: bool = False
+) -> kms.Key:
     """Create a customer-managed key with yearly rotation.
 
     Args:
@@ -19,6 +21,7 @@ def customer_key(scope: Construct, id: str, *, posture: Posture, purpose: str) -
         posture: Decides whether the key outlives the stack. A key that does not waits seven days, the
             shortest KMS allows, before it is gone.
         purpose: What it encrypts, in a few words; shown in the console.
+        always_kept: Whether the key outlives the stack whatever the posture says. Default: it does not.
 
     Lens: F2-19.
     """
@@ -27,7 +30,7 @@ def customer_key(scope: Construct, id: str, *, posture: Posture, purpose: str) -
         id,
         description=f"{Stack.of(scope).stack_name}: {purpose}",
         enable_key_rotation=True,
-        removal_policy=posture.removal_policy(scope),
+        removal_policy=RemovalPolicy.RETAIN if always_kept else posture.removal_policy(scope),
         pending_window=None if posture.keeps_data else _SHORTEST_WAIT,
     )
 

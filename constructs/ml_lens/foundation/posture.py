@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aws_cdk import Annotations, RemovalPolicy
+from aws_cdk import Annotations, RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -67,7 +67,7 @@ class Posture:
         if not self.keeps_data:
             return True
         if scope.node.try_get_context(DESTROY_DATA_FLAG) in (True, "true"):
-            Annotations.of(scope).add_warning_v2(
+            Annotations.of(Stack.of(scope)).add_warning_v2(
                 "ml-lens:destroy-data",
                 f"production data will be deleted with this stack, because the context flag "
                 f"{DESTROY_DATA_FLAG} is set; remove the flag to keep it",

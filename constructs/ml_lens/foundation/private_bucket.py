@@ -30,9 +30,10 @@ def private_bucket(
         posture: Decides whether bucket and objects outlive the stack.
         lifecycle_rules: What expires, and when.
         announces_objects: Whether EventBridge learns of every object.
-        locked_for: Time for which nobody may delete or overwrite a version. Default: not locked.
+        locked_for: Time for which nobody may delete or overwrite a version. A locked bucket outlives the stack
+            whatever the posture says: nothing could empty it. Default: not locked.
     """
-    removes_data = posture.removes_data(owner)
+    removes_data = not locked_for and posture.removes_data(owner)
     bucket = s3.Bucket(
         owner,
         "Resource",

@@ -56,7 +56,10 @@ class ObjectReader(Protocol):
 
 
 class ScriptedRekognition:
-    """``DetectFaces`` from a script: image digest → outcomes, used in order, the last one repeating."""
+    """``DetectFaces`` from a script: image digest → outcomes, used in order, the last one repeating.
+
+    A script that is written again starts from the beginning.
+    """
 
     def __init__(self, journal: Journal, objects: ObjectReader) -> None:
         """Read the script from, and count calls in, ``journal``."""
@@ -138,10 +141,8 @@ class ScriptedRekognition:
         stamp = self._journal.stamp(REKOGNITION_SCRIPT)
         if stamp == self._stamp:
             return
-        script = self._journal.read(REKOGNITION_SCRIPT, {})
-        for digest in [d for d in self._used if script.get(d) != self._script.get(d)]:
-            del self._used[digest]
-        self._script, self._stamp = script, stamp
+        self._script, self._stamp = self._journal.read(REKOGNITION_SCRIPT, {}), stamp
+        self._used.clear()
 
     def _count(self, digest: str) -> None:
         self._calls[digest] += 1
