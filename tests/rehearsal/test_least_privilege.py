@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("sandbox")
 
 GENEROUS_PATIENCE = 60
 
-# What the sandbox does not enforce. tests/stacks/test_rights.py proves each of these from the template.
+# What the sandbox does not enforce. tests/stacks/test_unrehearsed_rights.py proves each from the template.
 NOT_ENFORCED = {
     "xray:PutTelemetryRecords": "the runtime sends traces, and there is no X-Ray in the sandbox",
     "xray:PutTraceSegments": "the runtime sends traces, and there is no X-Ray in the sandbox",
