@@ -111,14 +111,25 @@ def test_eventbridge_may_send_to_the_queue_and_use_its_key(variant: Template) ->
     queue = variant.id("AWS::SQS::Queue", "DemographicsAnalysisUploads")
     policy = variant.one("AWS::SQS::QueuePolicy", "DemographicsAnalysisUploadsPolicy")
     assert policy["Queues"] == [{"Ref": queue}]
+    rule = variant.only("AWS::Events::Rule")
+    (dead_letters,) = [t["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for t in rule["Targets"]]
     senders = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
     assert [sender["Principal"] for sender in senders] == [{"Service": "events.amazonaws.com"}]
-    assert "sqs:SendMessage" in senders[0]["Action"]
+    assert senders[0]["Action"] == "sqs:SendMessage"
+    (named,) = variant.resources("AWS::Events::Rule")
+    assert senders[0]["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [named, "Arn"]}}}
+    assert dead_letters == variant.id("AWS::SQS::Queue", "DemographicsAnalysisUploadsDeadLetters")
+
+
+@pytest.mark.lens("F2-12", "F2-31")
+def test_no_condition_keeps_eventbridge_from_the_key(variant: Template) -> None:
     key = variant.one("AWS::KMS::Key", f"{IMAGES}Key")
     users = [
         s for s in key["KeyPolicy"]["Statement"] if s["Principal"] == {"Service": "events.amazonaws.com"}
     ]
-    assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= {action for s in users for action in s["Action"]}
+    assert [(set(user["Action"]), user.get("Condition")) for user in users] == [
+        ({"kms:Decrypt", "kms:GenerateDataKey"}, None)
+    ]
 
 
 @pytest.mark.lens("F2-14")

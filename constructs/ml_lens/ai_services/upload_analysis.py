@@ -7,7 +7,6 @@ from pathlib import Path
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -206,7 +205,7 @@ class UploadAnalysis(Construct):
                 detail={"bucket": {"name": [files.bucket.bucket_name]}},
             ),
         )
-        rule.add_target(targets.SqsQueue(self.uploads.queue))
+        self.uploads.take_events_of(rule)
 
     def _let_analyse(
         self, files: TemporaryInputBucket, results: DerivedDataBucket, analyser: Analyser

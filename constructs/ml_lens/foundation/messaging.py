@@ -2,6 +2,9 @@
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -104,6 +107,56 @@ class WorkQueue(Construct):
                 "larger than the quota allows.",
             ),
         ]
+
+    def take_events_of(self, rule: events.Rule) -> None:
+        """Put every event that matches ``rule`` into the queue.
+
+        An event that cannot be delivered becomes a dead letter; the alarm on failed deliveries tells of those
+        that cannot even become one.
+        """
+        eventbridge = iam.ServicePrincipal("events.amazonaws.com")
+        # EventBridge sends neither aws:SourceArn nor aws:SourceAccount to KMS. CDK's own grant demands the
+        # account, and every event to an encrypted queue would be dropped in silence. The queue names the rule.
+        self.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="EventsToQueues",
+                principals=[eventbridge],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],
+            )
+        )
+        for queue in (self.queue, self.dead_letters):
+            queue.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[eventbridge],
+                    actions=["sqs:SendMessage"],
+                    resources=[queue.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.rule_arn}},
+                )
+            )
+        rule.add_target(
+            targets.SqsQueue(
+                sqs.Queue.from_queue_arn(self, f"{rule.node.id}Target", self.queue.queue_arn),
+                dead_letter_queue=sqs.Queue.from_queue_arn(
+                    self, f"{rule.node.id}DeadLetters", self.dead_letters.queue_arn
+                ),
+            )
+        )
+        self.alarms.append(
+            quiet_alarm(
+                self,
+                f"{rule.node.id}Alarm",
+                metric=cloudwatch.Metric(
+                    namespace="AWS/Events",
+                    metric_name="FailedInvocations",
+                    dimensions_map={"RuleName": rule.rule_name},
+                    statistic="Sum",
+                ),
+                above=0,
+                because="EventBridge could not deliver events. Look at the policies of the queue and of its key; "
+                "undelivered events are among the dead letters, unless the key refuses those too.",
+            )
+        )
 
     def metric_dead_letters(self) -> cloudwatch.Metric:
         """Messages in the dead-letter queue, maximum over five minutes."""
