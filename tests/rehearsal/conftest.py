@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from ml_lens.rehearsal.cli import Cdk
 from ml_lens.rehearsal.errors import RehearsalError
+from ml_lens.rehearsal.place import Place
 from ml_lens.rehearsal.sandbox import ACCOUNT, Sandbox, sandbox_interpreter
 from tests.rehearsal.made_to_measure import Role, failures, settled
 
@@ -70,3 +72,23 @@ def stack(sandbox: Sandbox) -> Iterator[Callable[..., dict[str, str]]]:
     yield create
     for name in names:
         cloudformation.delete_stack(StackName=name)
+
+
+@pytest.fixture(scope="session")
+def deployed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The demographics scenario, deployed by the real command line."""
+    cdk = Cdk(
+        environment=sandbox.environment(),
+        assembly=tmp_path_factory.mktemp("assembly"),
+        context={"scenarios": "CustomerDemographics"},
+        on_line=lambda _: None,
+    )
+    cdk.synth()
+    cdk.bootstrap()
+    cdk.deploy(["CustomerDemographics"])
+    described = sandbox.client("cloudformation").describe_stacks(StackName="CustomerDemographics")["Stacks"][
+        0
+    ]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    yield Place(outputs, sandbox=sandbox, say=lambda _: None)
+    cdk.destroy(["CustomerDemographics"])

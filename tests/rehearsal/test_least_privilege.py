@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ml_lens.rehearsal.cli import Cdk
 from ml_lens.rehearsal.errors import RehearsalError
 from ml_lens.rehearsal.place import Place
 from ml_lens.rehearsal.sandbox import Sandbox
@@ -109,25 +108,6 @@ THROTTLED_PATH = "exit/rush hour.jpg"
 def samples_for(action: str) -> list[Sample]:
     wanted = {*PATHS, THROTTLED_PATH} if action == "sqs:SendMessage" else {*PATHS}
     return [sample for sample in camera_uploads() if sample.key in wanted]
-
-
-@pytest.fixture(scope="module")
-def deployed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    cdk = Cdk(
-        environment=sandbox.environment(),
-        assembly=tmp_path_factory.mktemp("assembly"),
-        context={"scenarios": "CustomerDemographics"},
-        on_line=lambda _: None,
-    )
-    cdk.synth()
-    cdk.bootstrap()
-    cdk.deploy(["CustomerDemographics"])
-    described = sandbox.client("cloudformation").describe_stacks(StackName="CustomerDemographics")["Stacks"][
-        0
-    ]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    yield Place(outputs, sandbox=sandbox, say=lambda _: None)
-    cdk.destroy(["CustomerDemographics"])
 
 
 @pytest.mark.lens("F2-03", "F2-05", "F2-14", "F2-22", "F2-24", "F2-27")

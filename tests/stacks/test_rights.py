@@ -96,7 +96,6 @@ def test_the_function_that_empties_buckets_is_let_in_by_the_buckets_themselves(s
             "s3:GetBucketPolicy",
             "s3:PutBucketPolicy",
             "s3:ListBucketVersions",
-            "s3:DeleteObject",
             "s3:DeleteObjectVersion",
         }
 

@@ -53,7 +53,7 @@ class BucketEmptier(Construct):
         # In the bucket's own policy: it lives as long as the bucket, and the role's policy need not grow.
         for actions, resource in (
             (["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:ListBucketVersions"], bucket.bucket_arn),
-            (["s3:DeleteObject", "s3:DeleteObjectVersion"], objects),
+            (["s3:DeleteObjectVersion"], objects),
         ):
             bucket.add_to_resource_policy(
                 iam.PolicyStatement(principals=[role], actions=actions, resources=[resource])
