@@ -39,9 +39,34 @@ def test_cloudwatch_may_use_the_key_of_the_topic(variant: Template) -> None:
 
 
 def test_the_topic_takes_no_messages_without_tls(variant: Template) -> None:
-    (said,) = variant.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    assert said["Effect"] == "Deny"
-    assert said["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    refusals = [
+        said
+        for said in variant.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+        if said["Effect"] == "Deny"
+    ]
+    assert [said["Condition"] for said in refusals] == [{"Bool": {"aws:SecureTransport": "false"}}]
+
+
+@pytest.mark.lens("QTA-01", "F2-31")
+def test_the_topic_and_its_key_let_the_alarms_of_the_account_in_and_nobody_else(variant: Template) -> None:
+    here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    admitted = [
+        said
+        for said in variant.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+        if said["Effect"] == "Allow"
+    ]
+    assert [(said["Principal"], said["Action"], said["Condition"]) for said in admitted] == [
+        ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish", here)
+    ]
+    key = variant.one("AWS::KMS::Key", "AlarmsKey")
+    users = [
+        said
+        for said in key["KeyPolicy"]["Statement"]
+        if said["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    ]
+    assert [(set(said["Action"]), said["Condition"]) for said in users] == [
+        ({"kms:Decrypt", "kms:GenerateDataKey*"}, here)
+    ]
 
 
 @pytest.mark.lens("QTA-01")
@@ -49,7 +74,7 @@ def test_use_of_the_quota_of_rekognition_is_watched(variant: Template) -> None:
     quota = alarm(variant, "QuotaAlarm")
     (expression,) = (metric for metric in quota["Metrics"] if "Expression" in metric)
     measured = {metric["Id"]: metric["MetricStat"] for metric in quota["Metrics"] if "MetricStat" in metric}
-    assert expression["Expression"] == "100 * (successes + throttles) / 60 / 5"
+    assert expression["Expression"] == "100 * (FILL(successes, 0) + FILL(throttles, 0)) / 60 / 5"
     assert {id: stat["Metric"]["MetricName"] for id, stat in measured.items()} == {
         "successes": "SuccessfulRequestCount",
         "throttles": "ThrottledCount",

@@ -92,3 +92,14 @@ def test_a_sandbox_refuses_deletion_of_records_to_all_but_its_own_clean_up(sandb
 def test_the_trail_stops_before_its_bucket_is_emptied(sandbox: Template) -> None:
     trail = sandbox.body["Resources"][sandbox.id("AWS::CloudTrail::Trail", f"{AUDIT}Trail")]
     assert sandbox.id("Custom::EmptiedBucket", f"{AUDIT}Emptied") in trail["DependsOn"]
+
+
+@pytest.mark.lens("F2-07")
+def test_cloudtrail_may_use_the_bucket_key_of_its_bucket(variant: Template) -> None:
+    key = variant.one("AWS::KMS::Key", "DemographicsAuditKey")
+    users = [
+        s for s in key["KeyPolicy"]["Statement"] if s["Principal"] == {"Service": "cloudtrail.amazonaws.com"}
+    ]
+    assert [set(user["Action"]) for user in users] == [
+        {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"}
+    ]

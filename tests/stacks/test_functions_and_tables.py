@@ -137,7 +137,11 @@ def test_functions_run_on_arm_with_traces_and_json_logs_in_a_group_of_their_own(
     assert properties["Architectures"] == ["arm64"]
     assert properties["TracingConfig"] == {"Mode": "Active"}
     group = sandbox.id("AWS::Logs::LogGroup", f"{path}Logs")
-    assert properties["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group}}
+    assert properties["LoggingConfig"] == {
+        "LogFormat": "JSON",
+        "ApplicationLogLevel": environment(sandbox, function)["POWERTOOLS_LOG_LEVEL"],
+        "LogGroup": {"Ref": group},
+    }
     assert len(properties["Layers"]) == 1
     assert environment(sandbox, function)["POWERTOOLS_SERVICE_NAME"] == function
 

@@ -81,9 +81,19 @@ def test_whatever_is_left_of_an_image_expires_after_a_day(variant: Template) -> 
     assert left["Status"] == "Enabled"
     assert "Prefix" not in left
     assert left["ExpirationInDays"] == 1
-    assert left["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
-    assert left["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert rules["ExpireDeleteMarkers"]["ExpiredObjectDeleteMarker"] is True
+    versions = rules["ForgetVersionsAndMarkers"]
+    assert versions["Status"] == "Enabled"
+    assert "Prefix" not in versions
+    assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert versions["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert versions["ExpiredObjectDeleteMarker"] is True
+
+
+@pytest.mark.lens("F2-09")
+def test_no_rule_expires_delete_markers_alone_which_cloudformation_refuses(variant: Template) -> None:
+    for properties in variant.resources("AWS::S3::Bucket").values():
+        for rule in properties["LifecycleConfiguration"]["Rules"]:
+            assert set(rule) - {"Id", "Status", "Prefix", "ExpiredObjectDeleteMarker"}, rule
 
 
 @pytest.mark.lens("F2-12")

@@ -67,7 +67,6 @@ def test_production_keeps_whatever_holds_data(production: Template, type: str) -
 def test_production_has_nothing_that_could_empty_a_bucket(production: Template) -> None:
     assert not production.resources("Custom::EmptiedBucket")
     assert not [id for id in production.resources() if id.startswith("BucketEmptier")]
-    assert production.only("AWS::Athena::WorkGroup")["RecursiveDeleteOption"] is False
     deletes = {
         action
         for role in production.resources("AWS::IAM::Role")
@@ -125,3 +124,21 @@ def test_production_warns_when_no_decision_on_data_use_is_recorded(tmp_path: Pat
 def test_a_change_of_purpose_replaces_nothing(tmp_path: Path, production: Template) -> None:
     other = scenario(tmp_path, posture="production", purpose="Counting visitors of one exhibition")
     assert set(other.resources()) == set(production.resources())
+
+
+def test_what_production_keeps_stays_protected(production: Template) -> None:
+    policies = [r for r in production.body["Resources"].values() if r["Type"] == "AWS::S3::BucketPolicy"]
+    assert {policy["DeletionPolicy"] for policy in policies} == {"Retain"}
+
+
+def test_the_analysis_is_deleted_before_its_buckets_are_emptied(sandbox: Template) -> None:
+    function = sandbox.body["Resources"][sandbox.id("AWS::Lambda::Function", "DemographicsAnalysisAnalyse")]
+    emptied = {
+        sandbox.id("Custom::EmptiedBucket", f"Demographics{bucket}Emptied")
+        for bucket in ("Images", "Results")
+    }
+    assert emptied <= set(function["DependsOn"])
+
+
+def test_the_history_of_queries_keeps_no_workgroup_from_being_deleted(production: Template) -> None:
+    assert production.only("AWS::Athena::WorkGroup")["RecursiveDeleteOption"] is True

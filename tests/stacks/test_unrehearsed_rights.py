@@ -54,7 +54,8 @@ def test_only_those_who_query_look_at_the_database_and_at_no_other(variant: Temp
             "database",
             "table",
         }
-        assert all(f"/{database}" in name for name in named if not name.endswith(":catalog"))
+        others = {name.rpartition(":")[2] for name in named if f"/{database}" not in name}
+        assert others == {"catalog", "database/default"}
 
 
 def test_only_those_who_query_learn_where_the_result_bucket_is(variant: Template) -> None:

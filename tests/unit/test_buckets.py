@@ -39,8 +39,9 @@ def test_the_age_of_a_file_is_counted_in_days(stack: cdk.Stack, age: Duration) -
 def test_a_longer_age_is_what_s3_is_told(stack: cdk.Stack) -> None:
     TemporaryInputBucket(stack, "Files", posture=SANDBOX, max_age=Duration.days(3))
     rules = template(stack).one("AWS::S3::Bucket", "Files")["LifecycleConfiguration"]["Rules"]
-    assert rules[0]["ExpirationInDays"] == 3
-    assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    by_id = {rule["Id"]: rule for rule in rules}
+    assert by_id["ExpireWhatIsLeft"]["ExpirationInDays"] == 3
+    assert by_id["ForgetVersionsAndMarkers"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 def test_every_problem_of_a_results_bucket_is_named(stack: cdk.Stack) -> None:

@@ -183,4 +183,4 @@ def test_the_quota_that_is_watched_is_the_one_that_is_given(stack: cdk.Stack) ->
         for metric in template(stack).one("AWS::CloudWatch::Alarm", "AnalysisQuotaAlarm")["Metrics"]
         if "Expression" in metric
     )
-    assert expression == "100 * (successes + throttles) / 60 / 50"
+    assert expression == "100 * (FILL(successes, 0) + FILL(throttles, 0)) / 60 / 50"

@@ -94,9 +94,7 @@ class CustomerDemographics(Construct):
             analyser=face_attributes(thresholds),
             burst=burst,
         )
-        self.queries = FaceQueries(
-            self, "Queries", posture=posture, results=self.results, thresholds=thresholds
-        )
+        self.queries = FaceQueries(self, "Queries", results=self.results, thresholds=thresholds)
         self.alarms = self.analysis.alarms
         self._record(posture, purpose, data_use_opt_out)
 

@@ -58,15 +58,36 @@ class FaceDashboard(Construct):
         role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(
-                "quicksight.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self._account}}
-            ),
+            assumed_by=iam.ServicePrincipal("quicksight.amazonaws.com"),
             description="Lets QuickSight query confident faces, and nothing else",
         )
         queries.grant_query(role)
+        self._let_browse(queries, role)
         self.source = self._source(queries, role)
         self.data_set = self._data_set(queries)
         self.dashboard = self._dashboard()
+
+    def _let_browse(self, queries: FaceQueries, role: iam.Role) -> None:
+        """Let QuickSight read results as a stream and look at columns, as it does when it tests a source."""
+        workgroup = self._athena_arn("workgroup", queries.workgroup.name)
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["athena:GetQueryResultsStream"], resources=[workgroup])
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=[
+                    "athena:GetDataCatalog",
+                    "athena:GetDatabase",
+                    "athena:GetTableMetadata",
+                    "athena:ListDatabases",
+                    "athena:ListTableMetadata",
+                ],
+                resources=[self._athena_arn("datacatalog", "AwsDataCatalog")],
+            )
+        )
+
+    def _athena_arn(self, resource: str, name: str) -> str:
+        return Stack.of(self).format_arn(service="athena", resource=resource, resource_name=name)
 
     def _source(self, queries: FaceQueries, role: iam.Role) -> quicksight.CfnDataSource:
         source = quicksight.CfnDataSource(

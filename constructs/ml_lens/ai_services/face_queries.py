@@ -21,7 +21,6 @@ from ml_lens.ai_services.face_views import (
     rejected_uploads,
 )
 from ml_lens.ai_services.thresholds import FaceThresholds
-from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.storage import DerivedDataBucket, grant_objects
 
 QUERY_RESULTS_PREFIX = "queries/"
@@ -45,7 +44,6 @@ class FaceQueries(Construct):
         scope: Construct,
         id: str,
         *,
-        posture: Posture,
         results: DerivedDataBucket,
         thresholds: FaceThresholds,
     ) -> None:
@@ -54,7 +52,6 @@ class FaceQueries(Construct):
         Args:
             scope: Where the queries belong.
             id: Its construct id.
-            posture: Decides whether the workgroup goes with its history.
             results: Holds the rows and takes the results of queries.
             thresholds: What the view enforces.
         """
@@ -75,7 +72,7 @@ class FaceQueries(Construct):
         self.confident_faces_view = confident_faces(thresholds)
         self._view(self.confident_faces_view)
         self._view(rejected_uploads())
-        self.workgroup = self._workgroup(posture, name)
+        self.workgroup = self._workgroup(name)
         for title, sql in SAVED_QUERIES.items():
             query = athena.CfnNamedQuery(
                 self,
@@ -98,6 +95,8 @@ class FaceQueries(Construct):
         catalogue = [
             self._arn("glue", "catalog"),
             self._arn("glue", "database", self.database_name),
+            # Athena asks for it whatever the query names.
+            self._arn("glue", "database", "default"),
             *(
                 self._arn("glue", "table", f"{self.database_name}/{table}")
                 for table in ("faces", "confident_faces")
@@ -119,7 +118,12 @@ class FaceQueries(Construct):
             _through_athena(grantee, ["s3:GetBucketLocation", "s3:ListBucket"], [bucket.bucket_arn]),
             self._objects(grantee, ["s3:GetObject"], _CONFIDENT_PREFIX),
             self._objects(grantee, ["s3:GetObject", "s3:PutObject"], QUERY_RESULTS_PREFIX),
-            _through_athena(grantee, ["kms:Decrypt", "kms:GenerateDataKey"], [key.key_arn]),
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resource_arns=[key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"s3.{Stack.of(self).region}.amazonaws.com"}},
+            ),
         ]
         first, *others = grants
         for other in others:
@@ -209,13 +213,14 @@ class FaceQueries(Construct):
         created.add_resource_dependency(self.database)
         return created
 
-    def _workgroup(self, posture: Posture, name: str) -> athena.CfnWorkGroup:
+    def _workgroup(self, name: str) -> athena.CfnWorkGroup:
         return athena.CfnWorkGroup(
             self,
             "Workgroup",
             name=name,
             description="Questions about confident faces",
-            recursive_delete_option=posture.removes_data(self),
+            # Its history of queries would keep the workgroup from being deleted; results in S3 stay.
+            recursive_delete_option=True,
             work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
                 enforce_work_group_configuration=True,
                 publish_cloud_watch_metrics_enabled=True,

@@ -186,6 +186,7 @@ class UploadAnalysis(Construct):
         )
         files.grant_erase_only(self.eraser.role)
         self.eraser.work_off(self.erasures, batch_size=100, wait=Duration.seconds(5))
+        self._stop_writing_before(files, results)
         self.alarms = [
             *self.uploads.alarms,
             *self.erasures.alarms,
@@ -206,6 +207,13 @@ class UploadAnalysis(Construct):
             ),
         )
         self.uploads.take_events_of(rule)
+
+    def _stop_writing_before(self, *holders: TemporaryInputBucket | DerivedDataBucket) -> None:
+        """Have the analysis deleted before its buckets are emptied: a late batch would fill them again."""
+        for holder in holders:
+            emptied = holder.bucket.node.try_find_child("Emptied")
+            if emptied:
+                self.function.node.add_dependency(emptied)
 
     def _let_analyse(
         self, files: TemporaryInputBucket, results: DerivedDataBucket, analyser: Analyser
@@ -231,7 +239,7 @@ class UploadAnalysis(Construct):
 
     def _quota_alarms(self, service: ServiceMetrics, burst: Burst) -> list[cloudwatch.Alarm]:
         used = cloudwatch.MathExpression(
-            expression=f"100 * (successes + throttles) / 60 / {burst.quota_per_second:g}",
+            expression=f"100 * (FILL(successes, 0) + FILL(throttles, 0)) / 60 / {burst.quota_per_second:g}",
             using_metrics={
                 "successes": service.calls(service.successes),
                 "throttles": service.calls(service.throttles),

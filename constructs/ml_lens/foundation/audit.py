@@ -94,7 +94,7 @@ class AuditTrail(Construct):
             iam.PolicyStatement(
                 sid="AuditRecords",
                 principals=[iam.ServicePrincipal("cloudtrail.amazonaws.com")],
-                actions=["kms:GenerateDataKey*", "kms:DescribeKey"],
+                actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"],
                 resources=["*"],
                 conditions={"ArnLike": {"aws:SourceArn": trails}},
             )

@@ -108,6 +108,8 @@ class PythonFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
+            # Left out, Lambda drops what the handler logs below INFO.
+            application_log_level_v2=lambda_.ApplicationLogLevel(posture.log_level),
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout,
             memory_size=memory_mib,

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -31,6 +33,16 @@ class AlarmTopic(Construct):
         self.key = customer_key(self, "Key", posture=posture, purpose="alarm messages")
         let_service_use(self.key, "cloudwatch.amazonaws.com", sid="Alarms")
         self.topic = sns.Topic(self, "Resource", master_key=self.key, enforce_ssl=True)
+        # A topic policy of one's own, here the one that demands TLS, replaces the default that lets alarms in.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsPublish",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
 
     def tell_of(self, alarms: Iterable[cloudwatch.Alarm]) -> None:
         """Send a message when one of ``alarms`` goes off, and when it is over."""

@@ -59,6 +59,8 @@ def private_bucket(
                 event_bridge_enabled=True
             )
         )
+    if bucket.policy and not removes_data:
+        bucket.policy.apply_removal_policy(RemovalPolicy.RETAIN)  # what stays, stays protected
     if removes_data:
         BucketEmptier.in_stack_of(owner, posture=posture).empties(bucket)
     return bucket

@@ -63,13 +63,14 @@ class TemporaryInputBucket(Construct):
             posture=posture,
             announces_objects=True,
             lifecycle_rules=[
+                s3.LifecycleRule(id="ExpireWhatIsLeft", expiration=max_age),
+                # CloudFormation refuses a rule that expires delete markers and does nothing else.
                 s3.LifecycleRule(
-                    id="ExpireWhatIsLeft",
-                    expiration=max_age,
+                    id="ForgetVersionsAndMarkers",
                     noncurrent_version_expiration=_ONE_DAY,
                     abort_incomplete_multipart_upload_after=_ONE_DAY,
+                    expired_object_delete_marker=True,
                 ),
-                s3.LifecycleRule(id="ExpireDeleteMarkers", expired_object_delete_marker=True),
             ],
         )
         _record_access(self.bucket, audit)
