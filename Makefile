@@ -61,7 +61,7 @@ setup: $(VENV)/.ready node_modules/.ready
 setup-rehearsal: setup $(SANDBOX)/.ready $(SAMPLES)/.ready
 
 rehearse: setup-rehearsal ## Deploy to the embedded sandbox, walk through, remove everything [SCENARIO=name] [KEEP=1]
-	@$(BIN)/python -m ml_lens.rehearsal rehearse --scenario $(SCENARIO) $(if $(KEEP),--keep)
+	@$(BIN)/python -m ml_lens.rehearsal rehearse --scenario="$(SCENARIO)" $(if $(KEEP),--keep)
 
 test: setup-rehearsal lint types ## Check style and types, run every test, report which requirements are proven
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(TESTS),$(TESTS))
@@ -77,7 +77,7 @@ types: $(VENV)/.ready ## Check types, strictly
 	@for function in lambda/*/; do (cd $$function && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --no-error-summary .); done
 
 synth: setup ## Make the templates in cdk.out [SCENARIO=name] [CONTEXT='-c key=value ...']
-	@$(CDK) synth --quiet $(CONTEXTS) $(STACKS)
+	@$(CDK) synth --quiet $(CONTEXTS) $(filter-out --all,$(STACKS))
 
 bootstrap: setup ## Prepare an account and Region for deployments, once
 	@$(CDK) bootstrap
@@ -86,7 +86,7 @@ deploy: setup ## Deploy to the account of your credentials [SCENARIO=name] [CONT
 	@$(CDK) deploy $(CONTEXTS) $(STACKS)
 
 walk: setup $(SAMPLES)/.ready ## Walk through what you deployed [SCENARIO=name] [IMAGES=folder]
-	@$(BIN)/python -m ml_lens.rehearsal walk --scenario $(SCENARIO) $(if $(IMAGES),--images "$(IMAGES)")
+	@$(BIN)/python -m ml_lens.rehearsal walk --scenario="$(SCENARIO)" $(if $(IMAGES),--images "$(IMAGES)")
 
 destroy: setup ## Remove what you deployed [SCENARIO=name] [CONTEXT='-c key=value ...']
 	@$(CDK) destroy $(CONTEXTS) $(STACKS)

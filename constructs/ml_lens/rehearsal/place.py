@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Place:
     def _new_client(self, service: str, credentials: dict[str, str]) -> Any:
         if self.sandbox is not None:
             return self.sandbox.client(service, **credentials)
-        return boto3.client(service, **credentials)
+        return real_client(service, **credentials)
 
     def _assume(self, role_arn: str) -> dict[str, str]:
         answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="walkthrough")[
@@ -192,3 +193,11 @@ class Place:
                 return status
             time.sleep(0.05 if self.is_sandbox else 0.5)
         raise QueryFailed(f"query {query} did not end within {seconds:g} s")
+
+
+def real_client(service: str, **credentials: str) -> Any:
+    """Return a boto3 client of the account of the ordinary credential chain.
+
+    boto3 reads the Region from ``AWS_DEFAULT_REGION`` alone; every other tool reads ``AWS_REGION`` as well.
+    """
+    return boto3.client(service, region_name=os.environ.get("AWS_REGION"), **credentials)

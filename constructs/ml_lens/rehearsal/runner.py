@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ml_lens.rehearsal.cli import Cdk
 from ml_lens.rehearsal.errors import RehearsalError, StepFailed, WalkthroughFailed
 from ml_lens.rehearsal.inventory import inventory
-from ml_lens.rehearsal.place import Place
+from ml_lens.rehearsal.place import Place, real_client
 from ml_lens.rehearsal.report import Progress, Report, ScenarioReport
 from ml_lens.rehearsal.sandbox import ACCESS_KEY, REGION, SECRET_KEY, Sandbox
 from ml_lens.rehearsal.scenarios import ALL, chosen_scenarios, walkthrough_of
@@ -130,12 +129,12 @@ def walk(scenario: str, images: Path | None = None) -> None:
     if images is not None and not images.is_dir():
         raise RehearsalError(f"{images} is not a folder")
     if scenario == ALL:
-        raise RehearsalError("name one scenario to walk through, not all")
+        raise RehearsalError(f"name one scenario to walk through: {', '.join(chosen_scenarios(ALL))}")
     (name,) = chosen_scenarios(scenario)
     report = Report()
     progress = Progress(report)
     try:
-        outputs = _outputs(boto3.client("cloudformation"), name)
+        outputs = _outputs(real_client("cloudformation"), name)
         place = Place(outputs, images=images, say=lambda text: progress.say(f"{'':14} {text}"))
         with progress.step("walkthrough", name):
             _walked(name, place)
@@ -176,7 +175,7 @@ def _hand_over(sandbox: Sandbox, progress: Progress) -> None:
     progress.say(
         f"""
 The sandbox stays up. Point the AWS command line at it:
-  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_ACCESS_KEY_ID={ACCESS_KEY} \
+  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} AWS_ACCESS_KEY_ID={ACCESS_KEY} \
 AWS_SECRET_ACCESS_KEY={SECRET_KEY}
   aws s3 ls
 Stop it, with everything in it:
