@@ -28,8 +28,10 @@ def main() -> None:
     app = cdk.App()
     try:
         add_scenarios(app)
-    except (SettingsError, PropError) as mistake:
+    except SettingsError as mistake:
         sys.exit(f"error: {mistake}")
+    except PropError as mistake:
+        sys.exit("error: " + "\n".join(f"{mistake.owner}: {problem}" for problem in mistake.problems))
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     try:
         app.synth()

@@ -90,10 +90,8 @@ def test_every_mistake_in_the_settings_is_one_line_with_the_nearest_choice(tmp_p
 
 
 def test_production_is_refused_with_the_purpose_of_the_sample(tmp_path: Path) -> None:
-    lines = told(synth(tmp_path, posture="production"))
-    assert lines[0] == "CustomerDemographics"
-    (problem,) = lines[1:]
-    assert problem.startswith("  purpose: is still that of the sample")
+    (problem,) = told(synth(tmp_path, posture="production"))
+    assert problem.startswith("CustomerDemographics: purpose: is still that of the sample")
     assert "-c CustomerDemographics.purpose='...'" in problem
     assert not (tmp_path / "CustomerDemographics.template.json").exists()
 
@@ -107,11 +105,10 @@ def test_values_that_no_construct_can_use_are_told_all_at_once(tmp_path: Path) -
             CustomerDemographics__parallel_calls="100",
         )
     )
-    assert lines[0] == "Analysis (UploadAnalysis)"
-    assert [line.partition(":")[0].strip() for line in lines[1:]] == [
-        "burst.batch_size",
-        "burst.batches_at_once",
-        "burst.parallel_calls",
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["Analysis (UploadAnalysis)", "burst.batch_size"],
+        ["Analysis (UploadAnalysis)", "burst.batches_at_once"],
+        ["Analysis (UploadAnalysis)", "burst.parallel_calls"],
     ]
 
 
