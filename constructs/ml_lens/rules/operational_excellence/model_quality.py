@@ -1,0 +1,135 @@
+"""Rules on whether anybody notices that a model has become worse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from ml_lens.rules.alarms import alarms
+from ml_lens.rules.buckets import location_of
+from ml_lens.rules.capture_readers import readers_of
+from ml_lens.rules.endpoints import config_of, is_serverless, variants
+from ml_lens.rules.rule import PRODUCTION_ERROR, rule
+from ml_lens.rules.sagemaker_names import ENDPOINT, named
+from ml_lens.rules.verdicts import Verdict, any_of, fails, passes, unknown
+
+if TYPE_CHECKING:
+    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.values import Value
+
+_SCHEDULE: Final = "AWS::SageMaker::MonitoringSchedule"
+_INPUTS: Final = {
+    "AWS::SageMaker::DataQualityJobDefinition": "DataQualityJobInput",
+    "AWS::SageMaker::ModelQualityJobDefinition": "ModelQualityJobInput",
+    "AWS::SageMaker::ModelBiasJobDefinition": "ModelBiasJobInput",
+    "AWS::SageMaker::ModelExplainabilityJobDefinition": "ModelExplainabilityJobInput",
+}
+# Namespaces of AWS, apart from those in which Model Monitor tells what it has measured.
+_OF_AWS: Final = re.compile(r"^/?aws/(?!sagemaker/.*-metrics?$)", re.IGNORECASE)
+
+
+@rule(
+    "OPS05-ModelQualityMonitored",
+    number=53,
+    weight=PRODUCTION_ERROR,
+    on=ENDPOINT,
+    title="The captured requests of every endpoint are measured, and an alarm watches the measure.",
+    why="A model becomes worse without any error when the world changes.",
+    fix=(
+        "Let a schedule or an event start something that reads the captured data and publishes a metric, and put an "
+        "alarm with an action on that metric."
+    ),
+    cloudformation="""
+Type: AWS::Scheduler::Schedule
+Properties:
+  ScheduleExpression: rate(1 day)
+  FlexibleTimeWindow: {Mode: 'OFF'}
+  Target:
+    Arn: !GetAtt MeasuresDrift.Arn
+    RoleArn: !GetAtt StartsMeasuring.Arn
+    DeadLetterConfig: {Arn: !GetAtt Unmeasured.Arn}
+""",
+    lens2020=("MLOPS 05", "MLOPS 06", "MLPER 02"),
+    lens2025=("MLPERF06-BP03", "MLPERF06-BP04"),
+    settled=(
+        "A monitoring schedule of Model Monitor counts, and so does whatever is started by a schedule, an event or a "
+        "notification and may read the bucket of the captured data.",
+        "A notification of the capture bucket itself counts, whoever gets it.",
+        "The alarm has an action and watches a metric that is not one of AWS's own, or one of Model Monitor's.",
+        "Endpoints that are wholly serverless cannot capture, and are left alone.",
+        "A capture bucket outside the app leaves the answer open: what reads it may stand beside it.",
+    ),
+)
+def model_quality_is_measured(endpoint: Node) -> Iterator[Verdict]:
+    """Look for what reads the capture, then for an alarm on what it tells."""
+    config = config_of(endpoint)
+    if config is not None and variants(config) and all(map(is_serverless, variants(config))):
+        return
+    if not _is_monitored(endpoint):
+        measured = _measured(endpoint, config)
+        yield measured
+    alarmed = endpoint.graph.once("quality alarm", lambda: _alarmed(endpoint.graph))
+    if alarmed is None:
+        yield fails(endpoint, "no alarm with an action watches a metric of the model's quality")
+    else:
+        yield alarmed.landing_on(endpoint)
+
+
+def _measured(endpoint: Node, config: Node | None) -> Verdict:
+    if config is None:
+        named_config = endpoint["EndpointConfigName"]
+        told = f"{named_config.path} is {named_config.shown}, so where it captures is not known"
+        return unknown(endpoint, told, path=named_config.path)
+    place = config["DataCaptureConfig"]["DestinationS3Uri"]
+    if not place:
+        return fails(endpoint, "captures no data, and no monitoring schedule measures it")
+    bucket = location_of(place).bucket
+    if bucket is None:
+        told = f"{place.path} is {place.shown}, a bucket outside the app; what reads it is not known here"
+        return unknown(config, told, path=place.path)
+    if readers_of(bucket):
+        return passes(endpoint)
+    return fails(endpoint, f"nothing reads what is captured in {bucket.logical_id}, by schedule or by event")
+
+
+def _is_monitored(endpoint: Node) -> bool:
+    return endpoint in endpoint.graph.once("monitored endpoints", lambda: set(_monitored(endpoint.graph)))
+
+
+def _monitored(graph: Graph) -> Iterator[Node | None]:
+    for schedule in graph.nodes(_SCHEDULE):
+        config = schedule["MonitoringScheduleConfig"]
+        given = config["MonitoringJobDefinition"]["MonitoringInputs"]
+        inputs: list[Value] = given["MonitoringInputs"].elements if given.is_object else given.elements
+        job = graph.target(config["MonitoringJobDefinitionName"], *_INPUTS) or _definition(config)
+        if job is not None:
+            inputs = [*inputs, job[_INPUTS[job.type]]]
+        for each in inputs:
+            yield named(each["EndpointInput"]["EndpointName"], ENDPOINT)
+
+
+def _definition(config: Value) -> Node | None:
+    """Return the job definition that a schedule names by its name."""
+    name = config["MonitoringJobDefinitionName"].identity
+    graph = config.node.graph
+    known = graph.once(
+        "job definitions",
+        lambda: {node["JobDefinitionName"].identity: node for node in graph.nodes(*_INPUTS)},
+    )
+    return None if name is None else known.get(name)
+
+
+def _alarmed(graph: Graph) -> Verdict | None:
+    """Return whether an alarm on a measure of quality acts; ``None`` where there is none."""
+    acting = [
+        alarm.acts.saying("no alarm with an action watches a metric of the model's quality")
+        for alarm in alarms(graph)
+        if any(
+            metric.namespace and not _OF_AWS.match(metric.namespace.text or "") for metric in alarm.metrics
+        )
+    ]
+    return any_of(*acting) if acting else None
+
+
+RULES = (model_quality_is_measured,)
