@@ -91,7 +91,7 @@ walk: setup $(SAMPLES)/.ready ## Walk through what you deployed [SCENARIO=name] 
 destroy: setup ## Remove what you deployed [SCENARIO=name] [CONTEXT='-c key=value ...']
 	@$(CDK) destroy $(CONTEXTS) $(STACKS)
 
-benchmark: setup-rehearsal ## Measure synthesis, writers, imports and a rehearsal, each as a ratio
+benchmark: setup-rehearsal ## Measure synthesis, rules, writers, imports and a rehearsal, each as a ratio
 	@for file in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$file .py); done
 
 diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates

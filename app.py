@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from ml_lens.foundation import Posture, PropError
+from ml_lens.rules.pack import MLLensChecks
 from stacks import SCENARIOS
 from stacks.settings import SettingsError, read_settings
 
@@ -32,7 +33,7 @@ def main() -> None:
         sys.exit(f"error: {mistake}")
     except PropError as mistake:
         sys.exit("error: " + "\n".join(f"{mistake.owner}: {problem}" for problem in mistake.problems))
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), MLLensChecks(app))
     try:
         app.synth()
     except RuntimeError as refusal:

@@ -28,7 +28,12 @@ class CustomerDemographicsStack(Stack):
                     f"state your lawful purpose: -c {id}.purpose='...'"
                 ],
             )
-        super().__init__(scope, id, description="ML Lens: customer demographics from images (figure 2)")
+        super().__init__(
+            scope,
+            id,
+            description="ML Lens: customer demographics from images (figure 2)",
+            tags=posture.tags,
+        )
 
         thresholds = _thresholds(settings)
         demographics = CustomerDemographics(

@@ -47,12 +47,13 @@ def scenario(outdir: Path, *, posture: str = "sandbox", **settings: object) -> T
     return templates(app)[SCENARIO]
 
 
-def findings(folder: Path) -> list[str]:
+def findings(folder: Path, *, warnings: bool = True) -> list[str]:
     """Return what the CDK and the rule packs complained about, as ``rule path``."""
     report = json.loads((folder / "validation-report.json").read_text())
     return sorted(
         f"{violation['ruleName']} {construct['constructPath']}"
         for plugin in report["pluginReports"]
         for violation in plugin["violations"]
+        if warnings or violation["severity"] != "warning"
         for construct in violation["violatingConstructs"]
     )

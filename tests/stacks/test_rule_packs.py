@@ -1,4 +1,4 @@
-"""AwsSolutions, cfn-lint and the checks of the CDK itself have nothing to say that is not answered."""
+"""The rule packs, cfn-lint and the checks of the CDK itself have nothing to say that is not answered."""
 
 import json
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
 from cdk_nag import AwsSolutionsChecks
 from cfnlint.api import lint
 from cfnlint.core import get_rules
 
+from ml_lens.rules.pack import MLLensChecks
 from tests.stacks.synthesis import VIEWERS, add_scenario, findings, new_app
 from tests.stacks.template import Statement, Template
 
@@ -33,12 +35,12 @@ class Acknowledged:
 
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All variants in one app, as ``app.py`` makes it: with the rule pack and with validation."""
+    """All variants in one app, as ``app.py`` makes it: with the rule packs and with validation."""
     app = new_app(tmp_path_factory.mktemp("checked"), validated=True)
     add_scenario(app, "Sandbox")
     add_scenario(app, "Production", posture="production", data_use_opt_out="p-ai-opt-out")
     add_scenario(app, "Dashboard", dashboard_principal_arn=VIEWERS)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), MLLensChecks(app))
     return Path(app.synth().directory)
 
 
@@ -53,8 +55,12 @@ def acknowledged(folder: Path, stack: str) -> list[Acknowledged]:
     ]
 
 
-def test_no_finding_of_the_pack_or_of_the_cdk_is_left(assembly: Path) -> None:
-    assert findings(assembly) == []
+def test_no_finding_of_aws_solutions_or_of_the_cdk_is_left(assembly: Path) -> None:
+    assert [found for found in findings(assembly) if not found.startswith("MLLens-")] == []
+
+
+def test_no_error_of_the_lens_is_left(assembly: Path) -> None:
+    assert findings(assembly, warnings=False) == []
 
 
 def test_a_finding_that_nobody_acknowledged_ends_the_synthesis(tmp_path: Path) -> None:
@@ -69,6 +75,21 @@ def test_a_finding_that_nobody_acknowledged_ends_the_synthesis(tmp_path: Path) -
     ]
 
 
+def test_an_error_of_the_lens_that_nobody_acknowledged_ends_the_synthesis(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    sagemaker.CfnNotebookInstance(
+        cdk.Stack(app, "Open"),
+        "Notebook",
+        instance_type="ml.t3.medium",
+        role_arn="arn:aws:iam::111122223333:role/notebook",
+        root_access="Enabled",
+    )
+    cdk.Validations.of(app).add_plugins(MLLensChecks(app))
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+    assert "MLLens-SEC02-NotebookNoRoot Open/Notebook" in findings(tmp_path, warnings=False)
+
+
 @pytest.mark.parametrize("stack", ["Sandbox", "Production", "Dashboard"])
 def test_every_acknowledgement_is_narrow_reasoned_and_inside_its_construct(
     assembly: Path, stack: str
@@ -78,7 +99,7 @@ def test_every_acknowledgement_is_narrow_reasoned_and_inside_its_construct(
     for each in made:
         assert len(each.path.strip("/").split("/")) > 2, f"{each} is made on a stack or right below it"
         assert len(each.reason) >= 40, each
-        assert each.finding.startswith("AwsSolutions-"), each
+        assert each.finding.removeprefix("MLLens::").startswith(("AwsSolutions-", "MLLens-")), each
         if each.finding.startswith("AwsSolutions-IAM"):
             assert each.finding.endswith("]"), f"{each} covers more than one finding"
 

@@ -10,6 +10,7 @@ import pytest
 from cdk_nag import AwsSolutionsChecks
 
 from docs.costs import table
+from ml_lens.rules.pack import MLLensChecks
 from stacks import SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -19,6 +20,7 @@ COMMAND = re.compile(r"\bmake ([a-z]+)")
 PAGES = (
     "README.md",
     "docs/constructs.md",
+    "docs/rules.md",
     *(f"{package.replace('.', '/')}/README.md" for package in SCENARIOS.values()),
 )
 HANDLER = "def handler(event, context):\n    return {}\n"
@@ -51,7 +53,7 @@ def apps(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> list[cdk.App]:
         made.append(
             real_app(outdir=str(elsewhere / f"cdk.out{len(made)}"), analytics_reporting=False, **props)
         )
-        cdk.Validations.of(made[-1]).add_plugins(AwsSolutionsChecks(made[-1]))
+        cdk.Validations.of(made[-1]).add_plugins(AwsSolutionsChecks(made[-1]), MLLensChecks(made[-1]))
         return made[-1]
 
     monkeypatch.setattr(cdk, "App", new_app)
@@ -66,7 +68,7 @@ def run(page: str, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/constructs.md"])
-def test_the_snippets_run_and_synthesize_without_a_finding(
+def test_the_snippets_run_and_synthesize_without_an_error(
     page: str, elsewhere: Path, apps: list[cdk.App]
 ) -> None:
     run(page, elsewhere)
@@ -88,7 +90,7 @@ def test_every_public_name_is_explained(package: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     targets = LINK.findall(text(page))
-    assert targets or page == "docs/constructs.md"
+    assert targets or page == "docs/rules.md"
     assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
 
 

@@ -25,6 +25,11 @@ def test_a_sandbox_forgets_and_production_remembers() -> None:
     assert (sandbox.log_level, production.log_level) == ("DEBUG", "INFO")
 
 
+def test_a_stack_of_production_says_so_in_its_tags() -> None:
+    assert Posture.production().tags == {"mllens:environment": "prod"}
+    assert Posture.sandbox().tags == {"mllens:environment": "sandbox"}
+
+
 @pytest.mark.parametrize("name", ["sandbox", "production"])
 def test_a_posture_is_found_by_its_name(name: str) -> None:
     assert Posture.named(name).name == name

@@ -9,6 +9,7 @@ from ml_lens.ai_services.face_dashboard import FaceDashboard
 from ml_lens.ai_services.face_queries import QUERY_RESULTS_PREFIX, FaceQueries
 from ml_lens.ai_services.thresholds import FaceThresholds
 from ml_lens.ai_services.upload_analysis import Burst, UploadAnalysis
+from ml_lens.foundation.acknowledgements import acknowledge
 from ml_lens.foundation.audit import AuditTrail
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import checked_props
@@ -129,6 +130,13 @@ class CustomerDemographics(Construct):
         Tags.of(self).add("mllens:lawful-purpose", purpose)
         Tags.of(self).add("mllens:data-classification", "pii")
         Tags.of(self).add("mllens:ai-data-use", data_use_opt_out or "not recorded")
+        for bucket in (self.images.bucket, self.results.bucket):
+            acknowledge(
+                bucket,
+                "MLLens::MLLens-SEC02-MacieForSensitiveData",
+                "An account has one Macie session in a Region, so a pattern that brought its own would fail where "
+                "Macie is on already; it is turned on for the account.",
+            )
         if posture.keeps_data and not data_use_opt_out:
             Annotations.of(self).add_warning_v2(
                 "ml-lens:ai-data-use",

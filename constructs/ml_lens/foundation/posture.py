@@ -58,6 +58,11 @@ class Posture:
         """
         return POSTURES[name]
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of a stack of this posture; by ``mllens:environment`` the rules know production."""
+        return {"mllens:environment": "prod" if self.keeps_data else self.name}
+
     def removes_data(self, scope: Construct) -> bool:
         """Whether data in ``scope`` goes with its stack.
 
