@@ -494,6 +494,19 @@ def test_people_are_accounts_and_providers(principal: Any) -> None:
     assert sorted(started(trusting(principal), STARTS)) == sorted(ALL_GUARDS)
 
 
+@pytest.mark.parametrize(
+    ("role", "people"),
+    [
+        ("arn:aws:iam::111122223333:role/StackSetAdministration", False),
+        ("arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Scientist_0123", True),
+    ],
+)
+def test_a_role_of_another_account_is_a_machine_unless_single_sign_on_made_it(
+    role: str, people: bool
+) -> None:
+    assert bool(started(trusting({"AWS": role}), STARTS)) is people
+
+
 def test_machines_start_jobs_without_guards() -> None:
     assert started(service("states"), STARTS) == []
 

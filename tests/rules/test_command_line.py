@@ -133,6 +133,19 @@ def test_text_shows_the_findings_and_the_counts(capsys: pytest.CaptureFixture[st
     assert err == ""
 
 
+def test_what_a_transform_makes_is_told_not_to_be_judged(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = {"Resources": {"Flow": {"Type": "AWS::Serverless::StateMachine", "Properties": {}}}}
+    (here / "sam.json").write_text(json.dumps(machine))
+    assert main(["check", "sam.json", "--format", "json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == []
+    assert told.err == (
+        "note: sam.json: 1 resource that a transform makes is not judged; check the transformed template\n"
+    )
+
+
 def test_text_without_findings_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check", "clean.json"])
     assert capsys.readouterr().out == "No findings in 1 template.\n"

@@ -126,17 +126,23 @@ def test_one_instance_group_without_disks_needs_the_volume_key() -> None:
         ({"InstanceCount": "1"}, "warning"),
         ({"InstanceCount": 2}, "error"),
         ({}, "error"),
-        ({"InstanceCount": OPEN_PARAMETER}, "error"),
         ({"InstanceGroups": [{"InstanceType": "ml.m5.large", "InstanceCount": 1}]}, "warning"),
         ({"InstanceGroups": [{"InstanceCount": 1}, {"InstanceCount": 1}]}, "error"),
     ],
 )
-def test_plain_traffic_is_an_error_unless_there_is_surely_one_instance(
+def test_plain_traffic_is_an_error_unless_there_is_one_instance(
     resources: dict[str, Any], level: str
 ) -> None:
     request = training(ResourceConfig={"VolumeKmsKeyId": KEY, **resources})
     del request["EnableInterContainerTrafficEncryption"]
     assert told(found(SECURE, app(TRAIN, request))) == [("interContainer", level, "Machine")]
+
+
+def test_plain_traffic_is_left_open_where_the_number_of_instances_is() -> None:
+    request = training(ResourceConfig={"VolumeKmsKeyId": KEY, "InstanceCount": OPEN_PARAMETER})
+    del request["EnableInterContainerTrafficEncryption"]
+    path = "DefinitionString.States.Work.Parameters.ResourceConfig.InstanceCount"
+    assert told(found(SECURE, app(TRAIN, request))) == [(f"unresolved:{path}", "warning", "Machine")]
 
 
 def test_a_tuning_job_may_choose_its_instances_from_several() -> None:
@@ -289,12 +295,12 @@ def test_what_a_spot_job_needs_is_not_asked_of_one_that_may_be_none() -> None:
     [
         ({"Strategy": "Hyperband", "ResourceLimits": {"MaxNumberOfTrainingJobs": 9}}, 0),
         ({"Strategy": "Random", "ResourceLimits": {"MaxNumberOfTrainingJobs": 9}}, 1),
-        ({"TrainingJobEarlyStoppingType": "Auto", "ResourceLimits": {"MaxRuntimeInSeconds": 3600}}, 0),
-        ({"TrainingJobEarlyStoppingType": "Auto", "ResourceLimits": {"MaxRuntimeInSeconds": 90_000}}, 1),
+        ({"TrainingJobEarlyStoppingType": "Auto", "ResourceLimits": {"MaxNumberOfTrainingJobs": 9}}, 0),
+        ({"TrainingJobEarlyStoppingType": "Auto", "ResourceLimits": {"MaxRuntimeInSeconds": 3600}}, 1),
         ({"TrainingJobEarlyStoppingType": "Auto"}, 1),
     ],
 )
-def test_a_tuning_job_is_bounded_by_its_jobs_or_their_time_and_stops_early(
+def test_a_tuning_job_is_bounded_by_the_number_of_its_jobs_and_stops_early(
     settings: dict[str, Any], count: int
 ) -> None:
     request = {**TUNING, "HyperParameterTuningJobConfig": settings}

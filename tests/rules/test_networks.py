@@ -236,6 +236,12 @@ def test_what_is_missing_is_named() -> None:
     assert message(ENDPOINTS, app) == "has no VPC endpoint for kms, notebook"
 
 
+def test_a_network_of_spark_alone_needs_no_endpoint_of_sagemaker() -> None:
+    cluster = {"Type": "AWS::EMR::Cluster", "Properties": {"Instances": {"Ec2SubnetId": {"Ref": "SubnetA"}}}}
+    app = {name: body for name, body in {**APP, "Notebook": cluster}.items() if name != "SubnetB"}
+    assert message(ENDPOINTS, app) == "has no VPC endpoint for s3, logs, kms, sts"
+
+
 def test_a_service_of_which_only_the_end_is_known_is_hidden() -> None:
     partly = interface("", ServiceName={"Fn::Sub": "com.amazonaws.${AWS::Region}.${NobodyKnows}ts"})
     assert found(ENDPOINTS, {**APP, **endpoints(), "Sts": partly}) == [

@@ -194,6 +194,17 @@ def test_outputs_that_double_each_other_are_followed_once_and_not_for_ever() -> 
     assert node(graph(*templates, user), "Holder")["Value"].is_open
 
 
+def test_mappings_that_double_each_other_are_followed_once_and_not_for_ever() -> None:
+    def twice(number: int) -> dict[str, Any]:
+        before = {"Fn::FindInMap": ["Texts", f"text{number - 1}", "value"]}
+        return {"Fn::Join": ["", [before, {"Ref": "AWS::Region"}, before]]}
+
+    texts: dict[str, Any] = {"text0": {"value": "long"}}
+    texts.update({f"text{number}": {"value": twice(number)} for number in range(1, 60)})
+    last = {"Fn::FindInMap": ["Texts", "text59", "value"]}
+    assert value(last, Mappings={"Texts": texts}).is_open
+
+
 def test_templates_that_nest_each_other_are_still_read() -> None:
     def nesting(name: str, other: str) -> Any:
         stack = {

@@ -12,10 +12,14 @@ from ml_lens.rules.verdicts import Verdict, all_of, must_hold, must_satisfy, pas
 
 if TYPE_CHECKING:
     from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.joins import Join
     from ml_lens.rules.values import Value
 
 ALARM: Final = "AWS::CloudWatch::Alarm"
 COMPOSITE: Final = "AWS::CloudWatch::CompositeAlarm"
+# Alarms on an endpoint that only a deployment knows, and on one whose name no endpoint of the app bears.
+_ANY: Final = "any endpoint"
+_OTHER: Final = "another endpoint"
 _IN_ALARM: Final = re.compile(
     r'\b(?:ALARM|INSUFFICIENT_DATA)\s*\(\s*["\']?([^"\')]+)["\']?\s*\)', re.IGNORECASE
 )
@@ -66,9 +70,9 @@ class Alarm:
         return all_of(must_hold(self.actions, 1), switched)
 
 
-def alarms(graph: Graph) -> list[Alarm]:
-    """Return every alarm of the app."""
-    return graph.once("alarms", lambda: _alarms(graph))
+def read_alarm(node: Node) -> Alarm:
+    """Return what an alarm, plain or composite, reads and does."""
+    return node.graph.once(("alarm", node.key), lambda: _alarm(node))
 
 
 def alarm_of(value: Value) -> Node | None:
@@ -77,30 +81,26 @@ def alarm_of(value: Value) -> Node | None:
     for node in value.references:
         if node.type in (ALARM, COMPOSITE):
             return node
-    return graph.once("alarms by name", lambda: _by_name(graph)).get(_plain(value))
+    return _by_name(graph).last(_plain(value))
 
 
 def alarms_on_endpoint(endpoint: Node) -> list[Alarm]:
     """Return the alarms on an endpoint or on the inference components that run on it."""
-    return endpoint.graph.once("alarms of endpoints", lambda: _of_endpoints(endpoint.graph)).get(endpoint, [])
+    return [read_alarm(node) for node in _watching(endpoint.graph).at(endpoint)]
 
 
-def alarms_on_unknown_endpoints(graph: Graph) -> list[Alarm]:
-    """Return the alarms on an endpoint of which only a deployment knows which one it is."""
-    return graph.once("alarms of endpoints", lambda: _of_endpoints(graph)).get(None, [])
+def alarms_that_may_watch(endpoint: Node) -> list[tuple[Alarm, Value]]:
+    """Return the alarms that may be on an endpoint, and the name of it that only a deployment knows."""
+    found = _watching(endpoint.graph)
+    several = [(alarm, _open_name(alarm)) for alarm in map(read_alarm, found.at(_ANY))]
+    own = endpoint["EndpointName"]
+    return [*several, *((read_alarm(node), own) for node in (found.at(_OTHER) if own.is_open else ()))]
 
 
-def _alarms(graph: Graph) -> list[Alarm]:
-    single = {node: Alarm(node, tuple(_metrics(node)), node["AlarmActions"]) for node in graph.nodes(ALARM)}
-    composite = [
-        Alarm(
-            node,
-            tuple(metric for child in _children(node, depth=0) for metric in single[child].metrics),
-            node["AlarmActions"],
-        )
-        for node in graph.nodes(COMPOSITE)
-    ]
-    return [*single.values(), *composite]
+def _alarm(node: Node) -> Alarm:
+    single = [node] if node.type == ALARM else _children(node, depth=0)
+    metrics = tuple(metric for each in single for metric in _metrics(each))
+    return Alarm(node, metrics, node["AlarmActions"])
 
 
 def _metrics(node: Node) -> Iterator[Metric]:
@@ -115,12 +115,12 @@ def _metrics(node: Node) -> Iterator[Metric]:
 def _children(composite: Node, *, depth: int) -> list[Node]:
     """Return the plain alarms that a composite one combines, those of composite ones in it included."""
     rule = composite["AlarmRule"]
-    named = composite.graph.once("alarms by name", lambda: _by_name(composite.graph))
+    by_name = _by_name(composite.graph)
     children = [node for node in rule.references if node.type in (ALARM, COMPOSITE)]
     children += [
-        named[name]
-        for name in (_last(found[1]) for found in _IN_ALARM.finditer(rule.text or ""))
-        if name in named
+        child
+        for name in _IN_ALARM.finditer(rule.text or "")
+        if (child := by_name.last(_last(name[1]))) is not None
     ]
     found: dict[Node, None] = {}
     for child in children:
@@ -129,8 +129,13 @@ def _children(composite: Node, *, depth: int) -> list[Node]:
     return list(found)
 
 
-def _by_name(graph: Graph) -> dict[object, Node]:
-    return {node["AlarmName"].identity: node for node in graph.nodes(ALARM, COMPOSITE) if node["AlarmName"]}
+def _by_name(graph: Graph) -> Join[object, Node]:
+    return graph.joined("alarms by name", (ALARM, COMPOSITE), _own_name)
+
+
+def _own_name(node: Node) -> Iterator[tuple[object, Node]]:
+    if node["AlarmName"]:
+        yield node["AlarmName"].identity, node
 
 
 def _plain(value: Value) -> object:
@@ -143,18 +148,23 @@ def _last(name: str) -> str:
     return name.strip().rsplit(":alarm:", 1)[-1]
 
 
-def _of_endpoints(graph: Graph) -> dict[Node | None, list[Alarm]]:
-    """Return the alarms of each endpoint; under ``None`` those of endpoints that nobody knows."""
-    found: dict[Node | None, list[Alarm]] = {}
-    for alarm in alarms(graph):
-        endpoints: dict[Node | None, None] = {}
-        for value in (value for metric in alarm.metrics for value in _endpoint_names(metric)):
-            endpoint = named(value, ENDPOINT)
-            if endpoint is not None or value.is_open:
-                endpoints[endpoint] = None
-        for endpoint in endpoints:
-            found.setdefault(endpoint, []).append(alarm)
-    return found
+def _watching(graph: Graph) -> Join[Node | str, Node]:
+    """Return the alarms of each endpoint, those of an endpoint that nobody knows, and those of others."""
+    return graph.joined("alarms of endpoints", (ALARM, COMPOSITE), _watched)
+
+
+def _watched(node: Node) -> Iterator[tuple[Node | str, Node]]:
+    names = _names(read_alarm(node))
+    endpoints = {named(value, ENDPOINT) or (_ANY if value.is_open else _OTHER): None for value in names}
+    return ((endpoint, node) for endpoint in endpoints)
+
+
+def _open_name(alarm: Alarm) -> Value:
+    return next(value for value in _names(alarm) if value.is_open and named(value, ENDPOINT) is None)
+
+
+def _names(alarm: Alarm) -> list[Value]:
+    return [value for metric in alarm.metrics for value in _endpoint_names(metric)]
 
 
 def _endpoint_names(metric: Metric) -> Iterator[Value]:

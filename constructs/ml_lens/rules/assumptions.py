@@ -5,15 +5,20 @@ branch that fails fails the rule. A parameter with allowed values is run once fo
 fails only when every value does.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ml_lens.rules.verdicts import Answer, Verdict
 
+if TYPE_CHECKING:
+    from ml_lens.rules.graph import Node
+
 T = TypeVar("T")
 Point = tuple[Hashable, ...]
+Place = tuple["Node", str]
 MOST_RUNS = 128
 
 
@@ -33,10 +38,38 @@ class Fork:
     each_counts: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[T]):
+    """An answer that no fork changes any more."""
+
+    found: T
+
+
+@dataclass(frozen=True, slots=True)
+class Parting(Generic[T]):
+    """What is found on each way of a fork; ``place`` is where the open value stands."""
+
+    fork: Fork
+    place: Place | None
+    branches: tuple[Ways[T], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unsettled(Generic[T]):
+    """An answer that goes more ways than can be tried: it is asked again in each run, and was tried on a few."""
+
+    answer: Callable[[], T]
+    tried: tuple[T, ...]
+
+
+Ways = Settled[T] | Parting[T] | Unsettled[T]
+
+
 class _UndecidedError(Exception):
     def __init__(self, fork: Fork) -> None:
         super().__init__(fork.point)
         self.fork = fork
+        self.place: Place | None = None
 
 
 class _TooManyWaysError(Exception):
@@ -87,48 +120,91 @@ class Assumptions:
         finally:
             self._consulted.pop()
 
-    def explore(self, judge: Callable[[], Iterable[Verdict]]) -> list[Verdict]:
-        """Run ``judge`` for every way that matters to it, and merge what it says."""
-        self._runs = 0
+    def read(self, place: Place, value: Callable[[], T]) -> tuple[T, set[Point]]:
+        """Return what stands at a property and the forks that it depends on; an open fork is remembered there."""
         try:
-            return self._every_way(judge)
-        except _TooManyWaysError:
-            with self._nothing_decided():
-                return self._one_way_at_a_time(judge)
+            return self.watched(value)
+        except _UndecidedError as undecided:
+            undecided.place = undecided.place or place
+            raise
 
-    def _every_way(self, judge: Callable[[], Iterable[Verdict]]) -> list[Verdict]:
+    def apart(self, answer: Callable[[], T]) -> Ways[T]:
+        """Return ``answer()`` for every way that its forks may go, whichever way the present run goes.
+
+        Whoever asks depends on none of these forks, until ``chosen`` follows them.
+        """
+        present = self._taken, self._default, self._consulted, self._runs
+        self._taken, self._default, self._consulted, self._runs = {}, None, [], 0
+        try:
+            return self._every_way(answer)
+        except _TooManyWaysError:
+            return Unsettled(answer, tuple(found for _, found in self._one_way_at_a_time(answer)))
+        finally:
+            self._taken, self._default, self._consulted, self._runs = present
+
+    def chosen(self, ways: Ways[T]) -> T:
+        """Return the answer on the way that the present run goes."""
+        while isinstance(ways, Parting):
+            parting = ways
+            try:
+                ways = parting.branches[self.way(parting.fork)]
+            except _UndecidedError as undecided:
+                undecided.place = parting.place
+                raise
+        return ways.found if isinstance(ways, Settled) else ways.answer()
+
+    def explore(self, judge: Callable[[], Iterable[Verdict]]) -> list[Verdict]:
+        """Run ``judge`` for every way that matters to it, and merge what it says.
+
+        Within another run only the forks that are open there are explored: of two parts that share no fork, each
+        is run for its own ways and not for those of the other.
+        """
+        before, self._runs = self._runs, 0
+        try:
+            return _merged(self._every_way(lambda: list(judge())))
+        except _TooManyWaysError:
+            tried = self._one_way_at_a_time(lambda: list(judge()))
+        finally:
+            self._runs = before
+        sure = [found for turned, found in tried if turned is None or turned.each_counts]
+        unsure = [found for turned, found in tried if turned is not None and not turned.each_counts]
+        return _unanimous([*sure, *unsure], None) if unsure else _worst(sure)
+
+    def _every_way(self, answer: Callable[[], T]) -> Ways[T]:
         self._runs += 1
         if self._runs > MOST_RUNS:
             raise _TooManyWaysError
         try:
-            return list(judge())
+            return Settled(answer())
         except _UndecidedError as undecided:
-            fork = undecided.fork
+            fork, place = undecided.fork, undecided.place
         branches = []
         for way in range(fork.ways):
             self._taken[fork.point] = way
             try:
-                branches.append(self._every_way(judge))
+                branches.append(self._every_way(answer))
             finally:
                 del self._taken[fork.point]
-        return _worst(branches) if fork.each_counts else _unanimous(branches)
+        return Parting(fork, place, tuple(branches))
 
-    def _one_way_at_a_time(self, judge: Callable[[], Iterable[Verdict]]) -> list[Verdict]:
+    def _one_way_at_a_time(self, answer: Callable[[], T]) -> list[tuple[Fork | None, T]]:
         """Go all first ways, all last ways, and turn each fork once: linear where all ways would be too many."""
         forks: dict[Point, Fork] = {}
-        sure: list[list[Verdict]] = []
-        unsure: list[list[Verdict]] = []
+        decided, before = self._taken, self._default
 
-        def run(default: Callable[[Fork], int]) -> list[Verdict]:
+        def run(default: Callable[[Fork], int]) -> T:
             def noted(fork: Fork) -> int:
                 forks.setdefault(fork.point, fork)
                 return default(fork)
 
-            self._taken, self._default = {}, noted
-            return list(judge())
+            self._taken, self._default = dict(decided), noted
+            try:
+                return answer()
+            finally:
+                self._taken, self._default = decided, before
 
         ends: list[Callable[[Fork], int]] = [lambda fork: 0, lambda fork: fork.ways - 1]
-        sure.extend(run(end) for end in ends)
+        tried: list[tuple[Fork | None, T]] = [(None, run(end)) for end in ends]
         for turned in list(forks.values()):
             for way in range(turned.ways):
                 for end in ends:
@@ -137,17 +213,15 @@ class Assumptions:
                             way if fork.point == turned.point else end(fork)
                         )
                     )
-                    (sure if turned.each_counts else unsure).append(found)
-        if all(fork.each_counts for fork in forks.values()):
-            return _worst(sure)
-        return _unanimous([*sure, *unsure])
+                    tried.append((turned, found))
+        return tried
 
-    @contextmanager
-    def _nothing_decided(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._taken, self._default = {}, None
+
+def _merged(ways: Ways[list[Verdict]]) -> list[Verdict]:
+    if isinstance(ways, Parting):
+        branches = [_merged(branch) for branch in ways.branches]
+        return _worst(branches) if ways.fork.each_counts else _unanimous(branches, ways.place)
+    return ways.found if isinstance(ways, Settled) else []
 
 
 def _worst(branches: list[list[Verdict]]) -> list[Verdict]:
@@ -155,11 +229,11 @@ def _worst(branches: list[list[Verdict]]) -> list[Verdict]:
     return list(dict.fromkeys(verdict for branch in branches for verdict in branch))
 
 
-def _unanimous(branches: list[list[Verdict]]) -> list[Verdict]:
+def _unanimous(branches: list[list[Verdict]], place: Place | None) -> list[Verdict]:
     """Only one way will be taken: what fails in all of them fails, what fails in some is not known."""
     failing = [{verdict.aspect for verdict in branch if verdict.answer is Answer.FAIL} for branch in branches]
     always = set.intersection(*failing) if failing else set()
     return [
-        verdict if verdict.answer is not Answer.FAIL or verdict.aspect in always else verdict.in_doubt()
+        verdict if verdict.answer is not Answer.FAIL or verdict.aspect in always else verdict.in_doubt(place)
         for verdict in _worst(branches)
     ]

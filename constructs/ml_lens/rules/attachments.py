@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.sagemaker_names import segments
@@ -10,6 +10,7 @@ from ml_lens.rules.values import Value
 
 if TYPE_CHECKING:
     from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.joins import Join
 
 ROLE: Final = "AWS::IAM::Role"
 USER: Final = "AWS::IAM::User"
@@ -19,6 +20,7 @@ PRINCIPALS: Final = (ROLE, USER, GROUP, PERMISSION_SET)
 INLINE: Final = ("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
 MANAGED: Final = "AWS::IAM::ManagedPolicy"
 _NAME_OF: Final = {ROLE: "RoleName", USER: "UserName", GROUP: "GroupName", MANAGED: "ManagedPolicyName"}
+_ATTACHING: Final = (*INLINE, MANAGED, *PRINCIPALS)
 # Where a policy names those that have it.
 _HOLDERS: Final = {
     "Roles": ROLE,
@@ -32,18 +34,28 @@ _HOLDERS: Final = {
 
 def policies_of(principal: Node) -> list[Node]:
     """Return the policies of the app that a role, user or group has; of a user, its groups too."""
-    attached = principal.graph.once("attached policies", lambda: _attached(principal.graph))
-    return list(attached.get(principal, {}))
+    attached = _attached(principal.graph)
+    found = dict.fromkeys(attached.at(principal))
+    for group in _groups_of(principal) if principal.type == USER else ():
+        found.update(dict.fromkeys([group, *attached.at(group)]))
+    return list(found)
 
 
 def holders_of(policy: Node) -> list[Node]:
     """Return the roles, users and groups of the app that have ``policy``."""
-    return policy.graph.once("holders of policies", lambda: _holders(policy.graph)).get(policy, [])
+    graph = policy.graph
+    holders = graph.joined("holders of policies", _ATTACHING, lambda node: _swapped(_pairs(node)))
+    members = graph.joined("members of groups", (USER,), _memberships)
+    found = dict.fromkeys(holders.at(policy))
+    for group in [holder for holder in found if holder.type == GROUP]:
+        found.update(dict.fromkeys(members.at(group)))
+    return list(found)
 
 
 def limits_somebody(policy: Node) -> bool:
     """Whether a managed policy is the permissions boundary of a role or a user of the app."""
-    return policy in policy.graph.once("boundaries", lambda: _boundaries(policy.graph))
+    graph = policy.graph
+    return graph.joined("boundaries", (ROLE, USER), _boundary).has(policy)
 
 
 def managed_policies(principal: Node) -> list[Value]:
@@ -62,50 +74,48 @@ def named(value: Value, kind: str) -> Node | None:
         return name.reference if name.reference.type == kind else None
     if kind not in _NAME_OF or name.identity is None:
         return None
-    same_name = value.node.graph.once(("named principals", kind), lambda: _by_name(value.node.graph, kind))
-    found = same_name.get(name.identity, [])
+    graph = value.node.graph
+    found = graph.joined(("named principals", kind), (kind,), _own_name).at(name.identity)
     return next((node for node in found if node.scope is value.node.scope), found[0] if found else None)
 
 
-def _attached(graph: Graph) -> dict[Node, dict[Node, None]]:
-    attached: dict[Node, dict[Node, None]] = {}
-    for holder, policy in (*_by_policies(graph), *_by_principals(graph)):
-        attached.setdefault(holder, {})[policy] = None
-    for user in graph.nodes(USER):
-        for group in (named(name, GROUP) for name in user["Groups"].elements):
-            if group is not None:
-                attached.setdefault(user, {}).update({group: None, **attached.get(group, {})})
-    return attached
+def _attached(graph: Graph) -> Join[Node, Node]:
+    """Return the policies by the principal that they are attached to, from either side."""
+    return graph.joined("attached policies", _ATTACHING, _pairs)
 
 
-def _by_policies(graph: Graph) -> Iterator[tuple[Node, Node]]:
-    for policy in graph.nodes(*INLINE, MANAGED):
-        for name, kind in _HOLDERS.items():
-            for value in policy[name].elements:
-                holder = named(value, kind)
-                if holder is not None:
-                    yield holder, policy
-
-
-def _by_principals(graph: Graph) -> Iterator[tuple[Node, Node]]:
-    for holder in graph.nodes(*PRINCIPALS):
-        for arn in managed_policies(holder):
+def _pairs(node: Node) -> Iterator[tuple[Node, Node]]:
+    """Yield each holder and policy of which ``node``, one of the two, says that they belong together."""
+    if node.type in PRINCIPALS:
+        for arn in managed_policies(node):
             policy = named(arn, MANAGED)
             if policy is not None:
-                yield holder, policy
+                yield node, policy
+        return
+    for name, kind in _HOLDERS.items():
+        for value in node[name].elements:
+            holder = named(value, kind)
+            if holder is not None:
+                yield holder, node
 
 
-def _holders(graph: Graph) -> dict[Node, list[Node]]:
-    held_by: dict[Node, list[Node]] = {}
-    for holder, policies in graph.once("attached policies", lambda: _attached(graph)).items():
-        for policy in policies:
-            held_by.setdefault(policy, []).append(holder)
-    return held_by
+def _swapped(pairs: Iterable[tuple[Node, Node]]) -> Iterator[tuple[Node, Node]]:
+    return ((policy, holder) for holder, policy in pairs)
 
 
-def _boundaries(graph: Graph) -> set[Node]:
-    limits = (named(node["PermissionsBoundary"], MANAGED) for node in graph.nodes(ROLE, USER))
-    return {limit for limit in limits if limit is not None}
+def _groups_of(user: Node) -> list[Node]:
+    groups = (named(name, GROUP) for name in user["Groups"].elements)
+    return [group for group in groups if group is not None]
+
+
+def _memberships(user: Node) -> Iterator[tuple[Node, Node]]:
+    return ((group, user) for group in _groups_of(user))
+
+
+def _boundary(node: Node) -> Iterator[tuple[Node, Node]]:
+    limit = named(node["PermissionsBoundary"], MANAGED)
+    if limit is not None:
+        yield limit, node
 
 
 def _before_splitting(value: Value) -> Value:
@@ -119,10 +129,7 @@ def _before_splitting(value: Value) -> Value:
                 return value if raw is value.raw else Value(value.node, raw, value.scope, value.path)
 
 
-def _by_name(graph: Graph, kind: str) -> dict[object, list[Node]]:
-    found: dict[object, list[Node]] = {}
-    for node in graph.nodes(kind):
-        name = node[_NAME_OF[kind]]
-        if name and name.identity is not None:
-            found.setdefault(name.identity, []).append(node)
-    return found
+def _own_name(node: Node) -> Iterator[tuple[object, Node]]:
+    name = node[_NAME_OF[node.type]]
+    if name and name.identity is not None:
+        yield name.identity, node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ from ml_lens.rules.resolved import Opaque, Reference, identity, joined, shown
 from ml_lens.rules.values import Value
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
 
 BUCKET: Final = "AWS::S3::Bucket"
 # What stands before the name of a bucket; a hole, one character, may stand for the partition.
@@ -64,9 +64,9 @@ def location_of(value: Value) -> Location:
     if parts and isinstance(parts[0], Reference) and parts[0].node.type == BUCKET:
         rest = "".join(shown(part) for part in parts[1:])  # ${Bucket.Arn}* names the objects too
         return Location(parts[0].node, f"{rest}/{key}" if rest and key else rest or key, is_open=False)
-    named = value.node.graph.once("buckets by name", lambda: _by_name(value.node.graph))
-    same = identity(joined(parts))
-    found = None if same is None else named.get(same)
+    graph, same = value.node.graph, identity(joined(parts))
+    named = graph.joined("buckets by name", (BUCKET,), _own_name)
+    found = None if same is None else named.last(same)
     return Location(found, key, found is None and any(not isinstance(part, str) for part in parts))
 
 
@@ -126,8 +126,9 @@ def _filled(text: str, held: list[Reference | Opaque]) -> list[str | Reference |
     return parts
 
 
-def _by_name(graph: Graph) -> dict[object, Node]:
-    return {node["BucketName"].identity: node for node in graph.nodes(BUCKET) if node["BucketName"]}
+def _own_name(bucket: Node) -> Iterator[tuple[object, Node]]:
+    if bucket["BucketName"]:
+        yield bucket["BucketName"].identity, bucket
 
 
 def _name(bucket: Node) -> str:

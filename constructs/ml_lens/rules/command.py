@@ -17,11 +17,12 @@ from ml_lens.rules.formats import as_json, as_markdown, as_text, summary
 from ml_lens.rules.options import PILLARS, SERVICES, OptionError, Options, Unresolved
 from ml_lens.rules.rule import PACK, Rule, Weight
 from ml_lens.rules.sarif import as_sarif
-from ml_lens.rules.templates import UnusableInput, read_templates
+from ml_lens.rules.templates import TemplateFile, UnusableInput, read_templates
 
 PASSED, FAILED, UNUSABLE = 0, 1, 2
 FORMATS = ("text", "json", "sarif", "markdown")
 SHORT_WEIGHT = {Weight.ERROR: "error", Weight.PRODUCTION_ERROR: "error in prod", Weight.WARNING: "warning"}
+_BY_TRANSFORM = "AWS::Serverless::"
 _DEFAULTS = Options()
 _STATUS = """\
 exit status: 0 when nothing stands that fails, 1 when an error does (with --fail-on warning: anything),
@@ -168,6 +169,7 @@ def _options(asked: argparse.Namespace) -> Options:
 def _check(asked: argparse.Namespace) -> int:
     templates = read_templates(asked.paths)
     findings = judge(templates, _options(asked))
+    _tell_what_was_not_seen(templates)
     if asked.output is None:
         _print(_report(asked.format, findings, len(templates), colour=_colourful()))
     else:
@@ -177,6 +179,21 @@ def _check(asked: argparse.Namespace) -> int:
         _print(f"{summary(findings, len(templates))}: {asked.output}\n")
     failing = {Level.ERROR, Level(asked.fail_on)}
     return FAILED if any(finding.level in failing for finding in findings) else PASSED
+
+
+def _tell_what_was_not_seen(templates: Sequence[TemplateFile]) -> None:
+    """Say that a transform makes resources of which no template tells, so that silence is not taken for praise."""
+    for template in templates:
+        made = sum(body["Type"].startswith(_BY_TRANSFORM) for body in template.body["Resources"].values())
+        if made:
+            told = (
+                "1 resource that a transform makes is"
+                if made == 1
+                else f"{made} resources that a transform makes are"
+            )
+            print(
+                f"note: {template.path}: {told} not judged; check the transformed template", file=sys.stderr
+            )
 
 
 def _report(form: str, findings: Sequence[Finding], templates: int, *, colour: bool) -> str:

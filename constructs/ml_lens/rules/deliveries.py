@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.alarms import ALARM, COMPOSITE
@@ -13,7 +13,7 @@ from ml_lens.rules.startable import CODE_PIPELINE, TOPIC, started_of
 from ml_lens.rules.tasks import STATE_MACHINE, states
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 RULE: Final = "AWS::Events::Rule"
@@ -49,16 +49,14 @@ def is_on(source: Node) -> bool:
     return _says_on(switch(source))
 
 
-def beginnings(graph: Graph) -> Iterator[Delivery]:
-    """Yield the deliveries of what goes off by itself."""
-    for find in (_of_rules, _of_schedules, _of_pipes, _of_alarms, _of_streams, _of_things, _of_buckets):
-        yield from find(graph)
+def beginnings(node: Node) -> Iterator[Delivery]:
+    """Yield the deliveries of what goes off by itself that stand in ``node``."""
+    return _BEGINNINGS[node.type](node) if node.type in _BEGINNINGS else iter(())
 
 
-def onward(graph: Graph) -> Iterator[Delivery]:
-    """Yield the deliveries of what only passes on."""
-    for find in (_of_topics, _of_queues, _of_machines, _of_code_pipelines):
-        yield from find(graph)
+def onward(node: Node) -> Iterator[Delivery]:
+    """Yield the deliveries of what only passes on that stand in ``node``."""
+    return _ONWARD[node.type](node) if node.type in _ONWARD else iter(())
 
 
 def waits_for(rule: Node) -> list[Value]:
@@ -70,93 +68,113 @@ def waits_for(rule: Node) -> list[Value]:
     return [*detail["bucket"]["name"].elements, *detail["requestParameters"]["bucketName"].elements]
 
 
-def _of_rules(graph: Graph) -> Iterator[Delivery]:
-    for rule in graph.nodes(RULE):
-        if is_on(rule) and not _waits_in_vain(rule):
-            for target in rule["Targets"].elements:
-                yield rule, target, target["Arn"]
+def _of_rule(rule: Node) -> Iterator[Delivery]:
+    if is_on(rule) and not _waits_in_vain(rule):
+        for target in rule["Targets"].elements:
+            yield rule, target, target["Arn"]
 
 
-def _of_schedules(graph: Graph) -> Iterator[Delivery]:
-    for schedule in graph.nodes(SCHEDULE):
-        if is_on(schedule):
-            yield schedule, schedule["Target"], _target_of_schedule(schedule["Target"])
+def _of_schedule(schedule: Node) -> Iterator[Delivery]:
+    if is_on(schedule):
+        yield schedule, schedule["Target"], _target_of_schedule(schedule["Target"])
 
 
-def _of_pipes(graph: Graph) -> Iterator[Delivery]:
-    for pipe in graph.nodes(PIPE):
-        if is_on(pipe):
-            yield pipe, pipe["Target"], pipe["Target"]
-            yield pipe, pipe["Enrichment"], pipe["Enrichment"]
+def _of_pipe(pipe: Node) -> Iterator[Delivery]:
+    if is_on(pipe):
+        yield pipe, pipe["Target"], pipe["Target"]
+        yield pipe, pipe["Enrichment"], pipe["Enrichment"]
 
 
-def _of_alarms(graph: Graph) -> Iterator[Delivery]:
-    for alarm in graph.nodes(ALARM, COMPOSITE):
-        if is_on(alarm):
-            for action in alarm["AlarmActions"].elements:
-                yield alarm, action, action
+def _of_alarm(alarm: Node) -> Iterator[Delivery]:
+    if is_on(alarm):
+        for action in alarm["AlarmActions"].elements:
+            yield alarm, action, action
 
 
-def _of_streams(graph: Graph) -> Iterator[Delivery]:
-    for mapping in graph.nodes(MAPPING):
-        if is_on(mapping):
-            yield mapping, mapping["FunctionName"], mapping["FunctionName"]
-    for log in graph.nodes("AWS::Logs::SubscriptionFilter"):
-        yield log, log["DestinationArn"], log["DestinationArn"]
+def _of_stream(mapping: Node) -> Iterator[Delivery]:
+    if is_on(mapping):
+        yield mapping, mapping["FunctionName"], mapping["FunctionName"]
 
 
-def _of_things(graph: Graph) -> Iterator[Delivery]:
-    for rule in graph.nodes("AWS::IoT::TopicRule"):
-        for action in rule["TopicRulePayload"]["Actions"].elements:
-            yield rule, action, action["Lambda"]["FunctionArn"]
-            yield rule, action, action["StepFunctions"]["StateMachineName"]
+def _of_log(log: Node) -> Iterator[Delivery]:
+    yield log, log["DestinationArn"], log["DestinationArn"]
 
 
-def _of_buckets(graph: Graph) -> Iterator[Delivery]:
-    for bucket in graph.nodes(BUCKET):
-        told = bucket["NotificationConfiguration"]
-        for kind in ("Lambda", "Queue", "Topic"):
-            for entry in told[f"{kind}Configurations"].elements:
-                yield bucket, entry, entry["Function" if kind == "Lambda" else kind]
-    for notifications in graph.nodes(NOTIFICATIONS):
-        told = notifications["NotificationConfiguration"]
-        source = bucket_of(notifications["BucketName"]) or notifications
-        for kind in ("LambdaFunction", "Queue", "Topic"):
-            for entry in told[f"{kind}Configurations"].elements:
-                yield source, entry, entry[f"{kind}Arn"]
+def _of_things(rule: Node) -> Iterator[Delivery]:
+    for action in rule["TopicRulePayload"]["Actions"].elements:
+        yield rule, action, action["Lambda"]["FunctionArn"]
+        yield rule, action, action["StepFunctions"]["StateMachineName"]
 
 
-def _of_topics(graph: Graph) -> Iterator[Delivery]:
-    for subscription in graph.nodes("AWS::SNS::Subscription"):
-        topic = started_of(subscription["TopicArn"])
-        if topic is not None:
-            yield topic, subscription["Endpoint"], subscription["Endpoint"]
-    for topic in graph.nodes(TOPIC):
-        for inline in topic["Subscription"].elements:
-            yield topic, inline["Endpoint"], inline["Endpoint"]
+def _of_bucket(bucket: Node) -> Iterator[Delivery]:
+    told = bucket["NotificationConfiguration"]
+    for kind in ("Lambda", "Queue", "Topic"):
+        for entry in told[f"{kind}Configurations"].elements:
+            yield bucket, entry, entry["Function" if kind == "Lambda" else kind]
 
 
-def _of_queues(graph: Graph) -> Iterator[Delivery]:
-    for kind, source, target in ((MAPPING, "EventSourceArn", "FunctionName"), (PIPE, "Source", "Target")):
-        for consumer in graph.nodes(kind):
-            queue = started_of(consumer[source])
-            if queue is not None and is_on(consumer):
-                yield queue, consumer[target], consumer[target]
+def _of_notifications(notifications: Node) -> Iterator[Delivery]:
+    told = notifications["NotificationConfiguration"]
+    source = bucket_of(notifications["BucketName"]) or notifications
+    for kind in ("LambdaFunction", "Queue", "Topic"):
+        for entry in told[f"{kind}Configurations"].elements:
+            yield source, entry, entry[f"{kind}Arn"]
 
 
-def _of_machines(graph: Graph) -> Iterator[Delivery]:
-    for machine in graph.nodes(STATE_MACHINE):
-        for state in states(machine):
-            if state.resource:
-                yield machine, state.body, target_of_task(state.body["Resource"], state.arguments)
+def _of_subscription(subscription: Node) -> Iterator[Delivery]:
+    topic = started_of(subscription["TopicArn"])
+    if topic is not None:
+        yield topic, subscription["Endpoint"], subscription["Endpoint"]
 
 
-def _of_code_pipelines(graph: Graph) -> Iterator[Delivery]:
-    for pipeline in graph.nodes(CODE_PIPELINE):
-        for stage in pipeline["Stages"].elements:
-            for action in stage["Actions"].elements:
-                for name in ("StateMachineArn", "FunctionName", "PipelineName"):
-                    yield pipeline, action, action["Configuration"][name]
+def _of_topic(topic: Node) -> Iterator[Delivery]:
+    for inline in topic["Subscription"].elements:
+        yield topic, inline["Endpoint"], inline["Endpoint"]
+
+
+def _of_queue(consumer: Node) -> Iterator[Delivery]:
+    source, target = _CONSUMES[consumer.type]
+    queue = started_of(consumer[source])
+    if queue is not None and is_on(consumer):
+        yield queue, consumer[target], consumer[target]
+
+
+def _of_machine(machine: Node) -> Iterator[Delivery]:
+    for state in states(machine):
+        if state.resource:
+            yield machine, state.body, target_of_task(state.body["Resource"], state.arguments)
+
+
+def _of_code_pipeline(pipeline: Node) -> Iterator[Delivery]:
+    for stage in pipeline["Stages"].elements:
+        for action in stage["Actions"].elements:
+            for name in ("StateMachineArn", "FunctionName", "PipelineName"):
+                yield pipeline, action, action["Configuration"][name]
+
+
+_CONSUMES: Final = {MAPPING: ("EventSourceArn", "FunctionName"), PIPE: ("Source", "Target")}
+_BEGINNINGS: Final[Mapping[str, Callable[[Node], Iterator[Delivery]]]] = {
+    RULE: _of_rule,
+    SCHEDULE: _of_schedule,
+    PIPE: _of_pipe,
+    ALARM: _of_alarm,
+    COMPOSITE: _of_alarm,
+    MAPPING: _of_stream,
+    "AWS::Logs::SubscriptionFilter": _of_log,
+    "AWS::IoT::TopicRule": _of_things,
+    BUCKET: _of_bucket,
+    NOTIFICATIONS: _of_notifications,
+}
+_ONWARD: Final[Mapping[str, Callable[[Node], Iterator[Delivery]]]] = {
+    "AWS::SNS::Subscription": _of_subscription,
+    TOPIC: _of_topic,
+    MAPPING: _of_queue,
+    PIPE: _of_queue,
+    STATE_MACHINE: _of_machine,
+    CODE_PIPELINE: _of_code_pipeline,
+}
+BEGIN: Final = tuple(_BEGINNINGS)
+PASS_ON: Final = tuple(_ONWARD)
 
 
 def _target_of_schedule(target: Value) -> Value:
@@ -195,15 +213,13 @@ def _tells(bucket: Node) -> bool:
         return True
     if "EventBridgeConfiguration" in dict(own.members):
         return _says_on(own["EventBridgeConfiguration"]["EventBridgeEnabled"])
-    return bucket in bucket.graph.once("buckets that tell", lambda: _told_by_others(bucket.graph))
+    graph = bucket.graph
+    return graph.joined("buckets that tell", (NOTIFICATIONS,), _told_by).has(bucket)
 
 
-def _told_by_others(graph: Graph) -> set[Node | None]:
-    return {
-        bucket_of(notifications["BucketName"])
-        for notifications in graph.nodes(NOTIFICATIONS)
-        if "EventBridgeConfiguration" in dict(notifications["NotificationConfiguration"].members)
-    }
+def _told_by(notifications: Node) -> Iterator[tuple[Node | None, Node]]:
+    if "EventBridgeConfiguration" in dict(notifications["NotificationConfiguration"].members):
+        yield bucket_of(notifications["BucketName"]), notifications
 
 
 def _says_on(value: Value) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ml_lens.rules.sagemaker_names import CONFIG, ENDPOINT, named
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 
@@ -18,8 +19,8 @@ def config_of(endpoint: Node) -> Node | None:
 
 def endpoints_of(config: Node) -> list[Node]:
     """Return the endpoints that have this configuration."""
-    found = config.graph.once("endpoints of configs", lambda: _endpoints_of_configs(config.graph))
-    return found.get(config, [])
+    graph = config.graph
+    return graph.joined("endpoints of configs", (ENDPOINT,), _configured).at(config)
 
 
 def variants(config: Node) -> list[Value]:
@@ -52,10 +53,7 @@ def is_async(config: Node) -> bool:
     return bool(config["AsyncInferenceConfig"])
 
 
-def _endpoints_of_configs(graph: Graph) -> dict[Node, list[Node]]:
-    found: dict[Node, list[Node]] = {}
-    for endpoint in graph.nodes(ENDPOINT):
-        config = config_of(endpoint)
-        if config is not None:
-            found.setdefault(config, []).append(endpoint)
-    return found
+def _configured(endpoint: Node) -> Iterator[tuple[Node, Node]]:
+    config = config_of(endpoint)
+    if config is not None:
+        yield config, endpoint

@@ -17,11 +17,12 @@ from ml_lens.rules.endpoint_configs import (
 )
 from ml_lens.rules.resolved import Opaque
 from ml_lens.rules.sagemaker_names import COMPONENT, CONFIG, ENDPOINT, EXPERIMENT, MODEL, named, segments
-from ml_lens.rules.tasks import STATE_MACHINE, all_training_tasks, states
+from ml_lens.rules.tasks import PIPELINE, STATE_MACHINE, states, training_tasks
 from ml_lens.rules.values import Value
 
 if TYPE_CHECKING:
     from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.joins import Join
 
 __all__ = [
     "COMPONENT",
@@ -83,8 +84,9 @@ def models_of(config: Node) -> list[Node]:
 
 def uses_of(model: Node) -> frozenset[str]:
     """Return how the app uses a model: ``HOSTED`` on instances, ``SERVERLESS``, or in ``BATCH``."""
-    uses = model.graph.once("model uses", lambda: _model_uses(model.graph))
-    return frozenset(uses.get(model, ()))
+    graph = model.graph
+    users = (CONFIG, STATE_MACHINE, COMPONENT, EXPERIMENT, PIPELINE)
+    return frozenset(graph.joined("model uses", users, _models_used).at(model))
 
 
 def only_serverless(model: Node) -> bool:
@@ -94,7 +96,8 @@ def only_serverless(model: Node) -> bool:
 
 def components_on(endpoint: Node, variant: Value | None = None) -> list[Node]:
     """Return the inference components on an endpoint, or on one variant of it."""
-    found = endpoint.graph.once("components", lambda: _components(endpoint.graph)).get(endpoint, [])
+    graph = endpoint.graph
+    found = graph.joined("components", (COMPONENT,), _endpoint_of).at(endpoint)
     if variant is None:
         return found
     name = variant["VariantName"].identity
@@ -104,21 +107,22 @@ def components_on(endpoint: Node, variant: Value | None = None) -> list[Node]:
 def scalable_targets(endpoint: Node, variant: Value | None = None) -> list[Node]:
     """Return what Application Auto Scaling may scale on an endpoint or on one variant of it, in any dimension."""
     name = _EVERY if variant is None else variant["VariantName"].identity
-    return [] if name is None else _targets(endpoint.graph).get((endpoint, name), [])
+    return [] if name is None else _targets(endpoint.graph).at((endpoint, name))
 
 
 def targets_that_may_scale(endpoint: Node, variant: Value) -> list[Node]:
     """Return the scalable targets that may be those of a variant: what they name is known only to a deployment."""
-    found = endpoint.graph.once("open targets", lambda: _open_targets(endpoint.graph))
-    several = [*found.get(endpoint, []), *found.get(_ANY, [])]
+    graph = endpoint.graph
+    found = graph.joined("open targets", (SCALABLE_TARGET,), _open_part)
+    several = [*found.at(endpoint), *found.at(_ANY)]
     if endpoint["EndpointName"].is_open:
-        several += found.get(_OTHER, [])
+        several += found.at(_OTHER)
     return several
 
 
 def component_targets(component: Node) -> list[Node]:
     """Return what Application Auto Scaling may scale on an inference component."""
-    return _targets(component.graph).get((component, _COMPONENT), [])
+    return _targets(component.graph).at((component, _COMPONENT))
 
 
 def variant_of(target: Node) -> tuple[Node, Value] | None:
@@ -134,14 +138,13 @@ def variant_of(target: Node) -> tuple[Node, Value] | None:
 
 def policies_of(target: Node) -> list[Node]:
     """Return the scaling policies of a scalable target."""
-    return target.graph.once("scaling policies", lambda: _policies(target.graph)).get(target, [])
+    graph = target.graph
+    return graph.joined("scaling policies", (SCALING_POLICY,), _own_target).at(target)
 
 
 def policies_that_may_scale(graph: Graph) -> list[Node]:
     """Return the scaling policies of which nobody can tell what they scale."""
-    return graph.once(
-        "open policies", lambda: [node for node in graph.nodes(SCALING_POLICY) if _is_open(node)]
-    )
+    return graph.joined("open policies", (SCALING_POLICY,), _open_policy).at(_ANY)
 
 
 def target_of(policy: Node) -> Node | None:
@@ -149,9 +152,9 @@ def target_of(policy: Node) -> Node | None:
     owner = _target_id(policy).reference
     if owner is not None:
         return owner if owner.type == SCALABLE_TARGET else None
-    by_key = policy.graph.once("targets by key", lambda: _by_key(policy.graph))
-    key = _key(policy)
-    return None if key is None else by_key.get(key)
+    graph, key = policy.graph, _key(policy)
+    by_key = graph.joined("targets by key", (SCALABLE_TARGET,), lambda node: [(_key(node), node)])
+    return None if key is None else by_key.last(key)
 
 
 def is_of_sagemaker(node: Node) -> bool:
@@ -178,45 +181,38 @@ def _subject(node: Node) -> Subject | None:
             return None
 
 
-def _model_uses(graph: Graph) -> dict[Node, set[str]]:
-    found: dict[Node, set[str]] = {}
-    for value, use in _uses(graph):
+def _models_used(user: Node) -> Iterator[tuple[Node, str]]:
+    """Yield each model that a resource uses, and how."""
+    for value, use in _uses(user):
         model = named(value, MODEL)
         if model is not None:
-            found.setdefault(model, set()).add(use)
-    return found
+            yield model, use
 
 
-def _uses(graph: Graph) -> Iterator[tuple[Value, str]]:
-    """Yield each name of a model that something uses, and how."""
-    for config in (*(node.properties for node in graph.nodes(CONFIG)), *_configs_of_tasks(graph)):
+def _uses(user: Node) -> Iterator[tuple[Value, str]]:
+    for config in [user.properties] if user.type == CONFIG else _configs_of_tasks(user):
         for listed in ("ProductionVariants", "ShadowProductionVariants"):
             for variant in config[listed].elements:
                 yield variant["ModelName"], SERVERLESS if is_serverless(variant) else HOSTED
-    for component in graph.nodes(COMPONENT):
-        yield component["Specification"]["ModelName"], HOSTED
-    for experiment in graph.nodes(EXPERIMENT):
-        for variant in experiment["ModelVariants"].elements:
+    if user.type == COMPONENT:
+        yield user["Specification"]["ModelName"], HOSTED
+    if user.type == EXPERIMENT:
+        for variant in user["ModelVariants"].elements:
             yield variant["ModelName"], HOSTED
-    for task in all_training_tasks(graph):
+    for task in training_tasks(user) if user.type in (STATE_MACHINE, PIPELINE) else ():
         if task.kind == "transform":
             yield task["ModelName"], BATCH
 
 
-def _configs_of_tasks(graph: Graph) -> Iterator[Value]:
-    for machine in graph.nodes(STATE_MACHINE):
-        for state in states(machine):
-            if state.calls("createEndpointConfig"):
-                yield state.arguments
+def _configs_of_tasks(user: Node) -> list[Value]:
+    several = states(user) if user.type == STATE_MACHINE else ()
+    return [state.arguments for state in several if state.calls("createEndpointConfig")]
 
 
-def _components(graph: Graph) -> dict[Node, list[Node]]:
-    found: dict[Node, list[Node]] = {}
-    for component in graph.nodes(COMPONENT):
-        endpoint = named(component["EndpointName"], ENDPOINT)
-        if endpoint is not None:
-            found.setdefault(endpoint, []).append(component)
-    return found
+def _endpoint_of(component: Node) -> Iterator[tuple[Node, Node]]:
+    endpoint = named(component["EndpointName"], ENDPOINT)
+    if endpoint is not None:
+        yield endpoint, component
 
 
 def _runs_on(component: Node, variant_name: object) -> bool:
@@ -225,31 +221,21 @@ def _runs_on(component: Node, variant_name: object) -> bool:
     return not own or own.identity == variant_name
 
 
-def _targets(graph: Graph) -> dict[Subject, list[Node]]:
-    return graph.once("scalable targets", lambda: _scaled(graph))
+def _targets(graph: Graph) -> Join[Subject, Node]:
+    return graph.joined("scalable targets", (SCALABLE_TARGET,), _scaled)
 
 
-def _scaled(graph: Graph) -> dict[Subject, list[Node]]:
-    found: dict[Subject, list[Node]] = {}
-    for node in graph.nodes(SCALABLE_TARGET):
-        subject = _subject(node)
-        if subject is not None:
-            found.setdefault(subject, []).append(node)
-            found.setdefault((subject[0], _EVERY), []).append(node)
-    return found
+def _scaled(target: Node) -> Iterator[tuple[Subject, Node]]:
+    subject = _subject(target)
+    if subject is not None:
+        yield subject, target
+        yield (subject[0], _EVERY), target
 
 
-def _policies(graph: Graph) -> dict[Node, list[Node]]:
-    found: dict[Node, list[Node]] = {}
-    for policy in graph.nodes(SCALING_POLICY):
-        target = target_of(policy)
-        if target is not None:
-            found.setdefault(target, []).append(policy)
-    return found
-
-
-def _by_key(graph: Graph) -> dict[object, Node]:
-    return {_key(node): node for node in graph.nodes(SCALABLE_TARGET)}
+def _own_target(policy: Node) -> Iterator[tuple[Node, Node]]:
+    target = target_of(policy)
+    if target is not None:
+        yield target, policy
 
 
 def _key(node: Node) -> object:
@@ -264,21 +250,20 @@ def _target_id(policy: Node) -> Value:
     return policy["ScalingTargetId"] or policy["ScalableTargetId"]
 
 
-def _open_targets(graph: Graph) -> dict[object, list[Node]]:
-    """Return the targets whose variant is not known, by endpoint; those whose endpoint is not known; and others."""
-    found: dict[object, list[Node]] = {}
-    for node in graph.nodes(SCALABLE_TARGET):
-        if is_of_sagemaker(node) or node["ResourceId"].is_open:
-            found.setdefault(_open_part(node), []).append(node)
-    return found
-
-
-def _open_part(node: Node) -> object:
-    subject = _subject(node)
+def _open_part(target: Node) -> Iterator[tuple[object, Node]]:
+    """Yield the endpoint of a target of which the variant is not known; or that its endpoint is not, or is another."""
+    if not is_of_sagemaker(target) and not target["ResourceId"].is_open:
+        return
+    subject = _subject(target)
     if subject is None:
-        return _ANY if _is_open(node) else _OTHER
-    doubtful = variant_of(node) is None and (_is_open(node) or _has_open_names(subject[0]))
-    return subject[0] if doubtful else None
+        yield _ANY if _is_open(target) else _OTHER, target
+    elif variant_of(target) is None and (_is_open(target) or _has_open_names(subject[0])):
+        yield subject[0], target
+
+
+def _open_policy(policy: Node) -> Iterator[tuple[str, Node]]:
+    if _is_open(policy):
+        yield _ANY, policy
 
 
 def _has_open_names(endpoint: Node) -> bool:

@@ -18,6 +18,7 @@ from ml_lens.rules.templates import TemplateFile
 from ml_lens.rules.verdicts import FAIL, PASS, UNKNOWN, Verdict, unknown
 
 _MOST_TOLD = 6
+_WHOLE = "Properties"  # where no single property is open
 _STARTS_JOBS = (
     "sagemaker:CreateTrainingJob",
     "sagemaker:CreateHyperParameterTuningJob",
@@ -66,7 +67,7 @@ def _explored(
         told = (
             f"{rule.id} could not judge this resource ({type(failure).__name__}: {failure}); please report it"
         )
-        return [unknown(node, told, path="Properties")]
+        return [unknown(node, told, path=_WHOLE)]
 
 
 def _said(rule: Rule, target: Any) -> Iterator[Verdict]:
@@ -110,7 +111,7 @@ def _findings(rule: Rule, verdicts: Iterable[Verdict], options: Options) -> list
     for verdict in verdicts:
         if verdict.answer is UNKNOWN and options.unresolved == "ignore":
             continue
-        aspect = verdict.part if verdict.answer is FAIL else f"{UNRESOLVED}{verdict.path}"
+        aspect = verdict.part if verdict.answer is FAIL else f"{UNRESOLVED}{verdict.path or _WHOLE}"
         template = verdict.node.scope.template.path
         grouped.setdefault((template, verdict.node.logical_id, aspect), []).append(verdict)
     return [_finding(rule, aspect, group, options) for (_, _, aspect), group in grouped.items()]
@@ -118,12 +119,13 @@ def _findings(rule: Rule, verdicts: Iterable[Verdict], options: Options) -> list
 
 def _finding(rule: Rule, aspect: str | None, group: list[Verdict], options: Options) -> Finding:
     first = group[0]
-    open_answer = first.answer is UNKNOWN and options.unresolved == "warn"
     heavy = any((verdict.weight or rule.weight) is Weight.ERROR for verdict in group)
+    if first.answer is UNKNOWN:
+        heavy = options.unresolved == "error"
     return Finding(
         rule=rule.id,
         finding=aspect,
-        level=Level.ERROR if heavy and not open_answer else Level.WARNING,
+        level=Level.ERROR if heavy else Level.WARNING,
         resource=first.node.logical_id,
         template=first.node.scope.template.name,
         message=_told(group),

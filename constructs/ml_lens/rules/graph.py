@@ -9,13 +9,17 @@ from typing import Any, TypeVar
 
 from ml_lens.rules.assumptions import Assumptions
 from ml_lens.rules.intrinsics import Found, resolve
+from ml_lens.rules.joins import Join, found
 from ml_lens.rules.options import Options
 from ml_lens.rules.resolved import Reference, identity
 from ml_lens.rules.scope import Scope
 from ml_lens.rules.templates import TemplateFile
 from ml_lens.rules.values import Value
+from ml_lens.rules.verdicts import Verdict
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
 ENVIRONMENT_TAG = "mllens:environment"
 PRODUCTION = frozenset({"prod", "production"})
 _DEEPEST_NESTING = 20
@@ -132,6 +136,7 @@ class Graph:
         """Read the resources; references are followed only when a rule asks."""
         self.options = options
         self.assumptions = Assumptions()
+        self._joins: dict[Hashable, Join[Any, Any]] = {}
         self._types: dict[str, list[Node]] = {}
         self._stacks: dict[str, Scope] = {}
         self.scopes: list[Scope] = []
@@ -152,6 +157,11 @@ class Graph:
         return [node for kind in types for node in self._types.get(kind, [])]
 
     @property
+    def types(self) -> Iterable[str]:
+        """The types of which there are resources."""
+        return self._types.keys()
+
+    @property
     def all_nodes(self) -> Iterable[Node]:
         """Every resource."""
         return (node for scope in self.scopes for node in scope.nodes.values())
@@ -163,21 +173,50 @@ class Graph:
         """
         return self.assumptions.once(question, answer)
 
+    def joined(
+        self,
+        question: Hashable,
+        types: Iterable[str],
+        pairs: Callable[[Node], Iterable[tuple[K, V]]],
+    ) -> Join[K, V]:
+        """Return an index over the resources of ``types``, built once in a run; ``pairs`` gives keys and values.
+
+        What one resource leaves open is a fork only for those that ask for what it decides.
+        """
+        known = self._joins.get(question)  # true in every branch, and so there is nothing else to remember
+        if known is None:
+            known = Join(self.assumptions, self.nodes(*dict.fromkeys(types)), pairs)
+            self._joins[question] = known
+        return known
+
+    def apart(self, judge: Callable[[], Iterable[Verdict]]) -> list[Verdict]:
+        """Return what one part of a rule says; what is open there is no fork for the other parts."""
+        return self.assumptions.explore(judge)
+
+    def ever(self, answer: Callable[[], T]) -> list[T]:
+        """Return ``answer()`` in each branch that it has, whichever one the present run takes."""
+        return list(found(self.assumptions.apart(answer)))
+
     def stack(self, name: str) -> Scope | None:
         """Return the template of the stack of that name."""
         return self._stacks.get(name)
 
     def export(self, name: object) -> Found | None:
         """Return what is exported under a name."""
-        exported = self.once("exports", self._all_exports).get(name)
-        return None if exported is None else self.once(("export", name), lambda: resolve(*exported))
+        exports = [(*each, scope) for scope in self.scopes for each in scope.exports()]
+        labels = self.once("exports", lambda: self._labels(exports))
+        found = labels.last(name)
+        if found is None:
+            return None
+        _, value, scope = exports[found]
+        return self.once(("export", name, found), lambda: resolve(value, scope))
 
-    def _all_exports(self) -> dict[object, tuple[Any, Scope]]:
-        return {
-            identity(resolve(label, scope)[0]): (value, scope)
-            for scope in self.scopes
-            for label, value in scope.exports()
-        }
+    def _labels(self, exports: Sequence[tuple[Any, Any, Scope]]) -> Join[object, int]:
+        def label(at: int) -> Iterable[tuple[object, int]]:
+            name, _, scope = exports[at]
+            return [(identity(resolve(name, scope)[0]), at)]
+
+        return Join(self.assumptions, range(len(exports)), label)
 
     def target(self, value: Value, *types: str) -> Node | None:
         """Return the resource of one of ``types`` that ``value`` names: by reference, in an ARN, or by its name.
@@ -196,9 +235,10 @@ class Graph:
         if name is None:
             return None
         plain = PurePath(name.rstrip("/*")).name.rsplit(":", 1)[-1] if name.startswith("arn:") else name
-        for node in self.nodes(*types):
-            own = node[PHYSICAL_NAMES.get(node.type, "Name")]
-            if own and (own.identity == same or (own.is_literal and str(own.literal) == plain)):
+        for kind in types:
+            by_name = self.joined(("named for all", kind), (kind,), _own_names)
+            node = by_name.first(same) or by_name.first(plain)
+            if node is not None:
                 return node
         return None
 
@@ -230,6 +270,12 @@ class Graph:
             for file in template.nested.values()
             if _plain(file) in self._by_path and _plain(file) != _plain(template.path)
         }
+
+
+def _own_names(node: Node) -> Iterable[tuple[object, Node]]:
+    own = node[PHYSICAL_NAMES.get(node.type, "Name")]
+    names = (own.identity, str(own.literal) if own.is_literal else None) if own else ()
+    return [(name, node) for name in names if name is not None]
 
 
 def _plain(path: Path) -> str:

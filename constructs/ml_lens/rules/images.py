@@ -13,7 +13,7 @@ from ml_lens.rules.tasks import Task
 from ml_lens.rules.values import Value
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
 
 REPOSITORY: Final = "AWS::ECR::Repository"
 MODEL: Final = "AWS::SageMaker::Model"
@@ -214,11 +214,11 @@ def _repository(value: Value, host: _Piece, path: _Piece) -> Node | None:
         return None
     name = Value(value.node, Followed(joined(path.parts)), value.scope, value.path).identity
     graph = value.node.graph
-    return None if name is None else graph.once("repositories by name", lambda: _by_name(graph)).get(name)
+    return None if name is None else graph.joined("repositories by name", (REPOSITORY,), _own_name).last(name)
 
 
-def _by_name(graph: Graph) -> dict[object, Node]:
-    return {node["RepositoryName"].identity: node for node in graph.nodes(REPOSITORY)}
+def _own_name(repository: Node) -> list[tuple[object, Node]]:
+    return [(repository["RepositoryName"].identity, repository)]
 
 
 def _registry(

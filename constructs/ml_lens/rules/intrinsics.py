@@ -153,9 +153,14 @@ def _if(argument: Any, scope: Scope) -> Found:
 
 def _find_in_map(argument: Any, scope: Scope) -> Found:
     match argument:
-        case [str(name), top, second, *_] if isinstance(scope.mapping(name), dict):
-            entries = _entry(scope.mapping(name), top, scope)
-            found = _entry(entries, second, scope) if isinstance(entries, dict) else ABSENT
+        case [str(name), top, second, *options] if isinstance(scope.mapping(name), dict):
+            default = _default_of(options)
+            entries = _entry(scope.mapping(name), top, scope, or_none=default is not ABSENT)
+            found = ABSENT
+            if isinstance(entries, dict):
+                found = _entry(entries, second, scope, or_none=default is not ABSENT)
+            if found is ABSENT and default is not ABSENT:
+                return resolve(default, scope)
             if found is ABSENT:
                 return _opaque("Fn::FindInMap", argument, scope)
             if not isinstance(found, dict):
@@ -166,16 +171,28 @@ def _find_in_map(argument: Any, scope: Scope) -> Found:
             return _opaque("Fn::FindInMap", argument, scope)
 
 
-def _entry(entries: Mapping[str, Any], key: Any, scope: Scope) -> Any:
-    """Return the entry of a known key, or try every key, the same one wherever the same key is asked for."""
+def _default_of(options: list[Any]) -> Any:
+    match options:
+        case [{"DefaultValue": default}]:
+            return default
+        case _:
+            return ABSENT
+
+
+def _entry(entries: Mapping[str, Any], key: Any, scope: Scope, *, or_none: bool) -> Any:
+    """Return the entry of a known key, or try every key, the same one wherever the same key is asked for.
+
+    With ``or_none`` a key that only a deployment knows may also be one that the mapping lacks.
+    """
     known, _ = resolve(key, scope)
     if isinstance(known, str | int):
         return entries.get(str(known), ABSENT)
-    keys = sorted(entries)
-    if not keys:
+    keys: list[str | None] = [*sorted(entries), None] if or_none else [*sorted(entries)]
+    if not entries:
         return ABSENT
     fork = Fork(("key", scope.key, _written(key), tuple(keys)), len(keys), each_counts=False)
-    return entries[keys[scope.assumptions.way(fork)]]
+    chosen = keys[scope.assumptions.way(fork)]
+    return ABSENT if chosen is None else entries[chosen]
 
 
 def _import_value(argument: Any, scope: Scope) -> Found:
@@ -252,5 +269,6 @@ _FUNCTIONS: Final[Mapping[str, Callable[[Any, Scope], Found]]] = {
     "Fn::GetStackOutput": _get_stack_output,
     "Fn::Select": _select,
     "Fn::Split": _split,
+    "Fn::ToJsonString": resolve,  # whoever reads the document takes it as an object too
     OPAQUE_MARK: _marked,
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.functions import FUNCTION, may_invoke_endpoint
-from ml_lens.rules.tasks import Task, all_training_tasks
+from ml_lens.rules.tasks import PIPELINE, STATE_MACHINE, Task, training_tasks
 from ml_lens.rules.values import Value
 from ml_lens.rules.verdicts import Verdict, fails, unknown
 
 if TYPE_CHECKING:
     from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.joins import Join
 
 VPC: Final = "AWS::EC2::VPC"
 SUBNET: Final = "AWS::EC2::Subnet"
@@ -25,28 +26,29 @@ DOMAIN: Final = "AWS::SageMaker::Domain"
 # Where each type says in which subnets it runs: an object, its subnets, its security groups.
 _VPC_CONFIG: Final = ("VpcConfig", "Subnets", "SecurityGroupIds")
 _JOB_NETWORK: Final = ("NetworkConfig.VpcConfig", "Subnets", "SecurityGroupIds")
-_RUNS_IN: Final = (
-    (NOTEBOOK, ("", "SubnetId", "SecurityGroupIds")),
-    (DOMAIN, ("", "SubnetIds", "SecurityGroupIds")),
-    ("AWS::SageMaker::Model", _VPC_CONFIG),
-    ("AWS::SageMaker::EndpointConfig", _VPC_CONFIG),
-    ("AWS::SageMaker::Cluster", _VPC_CONFIG),
-    ("AWS::SageMaker::ProcessingJob", _JOB_NETWORK),
-    ("AWS::SageMaker::DataQualityJobDefinition", _JOB_NETWORK),
-    ("AWS::SageMaker::ModelQualityJobDefinition", _JOB_NETWORK),
-    ("AWS::SageMaker::ModelBiasJobDefinition", _JOB_NETWORK),
-    ("AWS::SageMaker::ModelExplainabilityJobDefinition", _JOB_NETWORK),
-    (
-        "AWS::SageMaker::MonitoringSchedule",
+_RUNS_IN: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
+    NOTEBOOK: (("", "SubnetId", "SecurityGroupIds"),),
+    DOMAIN: (("", "SubnetIds", "SecurityGroupIds"),),
+    "AWS::SageMaker::Model": (_VPC_CONFIG,),
+    "AWS::SageMaker::EndpointConfig": (_VPC_CONFIG,),
+    "AWS::SageMaker::Cluster": (_VPC_CONFIG,),
+    "AWS::SageMaker::ProcessingJob": (_JOB_NETWORK,),
+    "AWS::SageMaker::DataQualityJobDefinition": (_JOB_NETWORK,),
+    "AWS::SageMaker::ModelQualityJobDefinition": (_JOB_NETWORK,),
+    "AWS::SageMaker::ModelBiasJobDefinition": (_JOB_NETWORK,),
+    "AWS::SageMaker::ModelExplainabilityJobDefinition": (_JOB_NETWORK,),
+    "AWS::SageMaker::MonitoringSchedule": (
         (
             "MonitoringScheduleConfig.MonitoringJobDefinition.NetworkConfig.VpcConfig",
             "Subnets",
             "SecurityGroupIds",
         ),
     ),
-    ("AWS::EMR::Cluster", ("Instances", "Ec2SubnetId", "EmrManagedMasterSecurityGroup")),
-    ("AWS::EMR::Cluster", ("Instances", "Ec2SubnetIds", "EmrManagedMasterSecurityGroup")),
-)
+    "AWS::EMR::Cluster": (
+        ("Instances", "Ec2SubnetId", "EmrManagedMasterSecurityGroup"),
+        ("Instances", "Ec2SubnetIds", "EmrManagedMasterSecurityGroup"),
+    ),
+}
 # Where the request of a job says so: training, processing, both versions of AutoML, labeling.
 _JOB_RUNS_IN: Final = (
     "VpcConfig",
@@ -55,10 +57,12 @@ _JOB_RUNS_IN: Final = (
     "AutoMLJobConfig.SecurityConfig.VpcConfig",
     "LabelingJobAlgorithmsConfig.LabelingJobResourceConfig.VpcConfig",
 )
+_USERS: Final = (*_RUNS_IN, FUNCTION, STATE_MACHINE, PIPELINE)
 _LONGEST_CHAIN: Final = 20
+_OPEN: Final = "known only to a deployment"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Use:
     """The subnets in which one resource or one job runs; AWS demands that they are in one VPC.
 
@@ -97,22 +101,70 @@ class Network:
         return any(not isinstance(use.user, Task) and use.user.type == kind for use in self.uses)
 
 
-@dataclass(frozen=True, eq=False)
 class Placed:
-    """The resources of a type by the VPC or the subnet that they are for.
+    """The resources of a type by the VPC or the subnet that they are for."""
 
-    Attributes:
-        at: The resources of each place.
-        elsewhere: Those of which nobody knows for which VPC or subnet they are.
-    """
+    def __init__(self, graph: Graph, kind: str, name: str) -> None:
+        """Look up the resources of type ``kind`` by their property ``name``."""
+        self._graph = graph
+        self._name = name
+        self._found = graph.joined(("placed", kind), (kind,), self._places)
 
-    at: dict[object, list[Node]]
-    elsewhere: list[Node]
+    def at(self, where: object) -> list[Node]:
+        """Return the resources of one place."""
+        return [] if where is None else self._found.at(where)
+
+    @property
+    def elsewhere(self) -> list[Node]:
+        """The resources of which nobody knows for which VPC or subnet they are."""
+        return [node for node in self._found.at(_OPEN) if self.is_elsewhere(node)]
+
+    def is_elsewhere(self, node: Node) -> bool:
+        """Whether nobody knows for which VPC or subnet ``node`` is."""
+        named = node[self._name]
+        if not named.is_open or _is_of_the_app(named):
+            return False
+        where = place(named)
+        return where is None or not is_used(self._graph, where)
+
+    def _places(self, node: Node) -> Iterator[tuple[object, Node]]:
+        named, where = node[self._name], place(node[self._name])
+        if where is not None:
+            yield where, node
+        if named.is_open and not _is_of_the_app(named):
+            yield _OPEN, node
 
 
-def ml_networks(graph: Graph) -> list[Network]:
-    """Return the networks in which machine learning runs."""
-    return graph.once("ml networks", lambda: _ml_networks(graph))
+def for_each_network(graph: Graph, judge: Callable[[Network], Iterable[Verdict]]) -> Iterator[Verdict]:
+    """Judge each network in which machine learning runs by itself: what is open in one does not matter to others."""
+
+    def judged(where: object) -> Iterator[Verdict]:
+        told = _networks(graph).at(where)
+        if isinstance(where, _Nowhere):
+            for use, _ in told:
+                yield from judge(Network(None, None, [use]))
+        elif told:
+            yield from judge(Network(where, told[0][1], [use for use, _ in told]))
+
+    for where in _networks(graph).keys:
+        yield from graph.apart(lambda where=where: judged(where))  # type: ignore[misc]
+
+
+def is_network(graph: Graph, where: object) -> bool:
+    """Whether machine learning runs in a VPC."""
+    return _networks(graph).has(where)
+
+
+def is_used(graph: Graph, where: object) -> bool:
+    """Whether machine learning runs in a VPC or a subnet."""
+    return is_network(graph, where) or graph.joined("used subnets", _USERS, _used_subnets).has(where)
+
+
+def runs_somewhere(graph: Graph, *, unknown: bool = False) -> bool:
+    """Whether machine learning runs in a network; ``unknown`` asks for one of which no template tells the VPC."""
+    networks = _networks(graph)
+    several = [where for where in networks.keys if not unknown or isinstance(where, _Nowhere)]
+    return any(networks.has(where) for where in several)
 
 
 def place(value: Value) -> object:
@@ -120,11 +172,6 @@ def place(value: Value) -> object:
     named = _followed(value)
     node = named.reference
     return node.key if node is not None and node.type in (VPC, SUBNET) else named.identity
-
-
-def placed(graph: Graph, kind: str, name: str) -> Placed:
-    """Return the resources of a type by the VPC or the subnet that their property ``name`` names."""
-    return graph.once(("placed", kind), lambda: _placed(graph, kind, name))
 
 
 def missing(network: Network, problem: str) -> Iterator[Verdict]:
@@ -138,37 +185,36 @@ def missing(network: Network, problem: str) -> Iterator[Verdict]:
         yield unknown(first.node, told, path=first.path)
 
 
-def _placed(graph: Graph, kind: str, name: str) -> Placed:
-    used = {network.place for network in ml_networks(graph)}
-    used |= {place(subnet) for network in ml_networks(graph) for subnet in network.subnets}
-    found = Placed({}, [])
-    for node in graph.nodes(kind):
-        where = place(node[name])
-        if where is not None:
-            found.at.setdefault(where, []).append(node)
-        if node[name].is_open and not _is_of_the_app(node[name]) and (where is None or where not in used):
-            found.elsewhere.append(node)
-    return found
-
-
 def _is_of_the_app(value: Value) -> bool:
     node = _followed(value).reference
     return node is not None and node.type in (VPC, SUBNET)
 
 
-def _ml_networks(graph: Graph) -> list[Network]:
-    networks: dict[object, Network] = {}
-    unknown: list[Network] = []
-    for use in _uses(graph):
+@dataclass(frozen=True)
+class _Nowhere:
+    """The network of a user of which no template tells the VPC."""
+
+    user: object
+
+
+def _networks(graph: Graph) -> Join[object, tuple[Use, Node | None]]:
+    """Return who runs in which VPC, with the VPC if it is part of the app."""
+    return graph.joined("ml networks", _USERS, _run_in)
+
+
+def _run_in(node: Node) -> Iterator[tuple[object, tuple[Use, Node | None]]]:
+    for use in _uses(node):
         vpc = next(_vpc_ids(use), None)
         where = None if vpc is None else place(vpc)
         if vpc is None or where is None:
-            unknown.append(Network(None, None, [use]))
-            continue
-        node = _followed(vpc).reference
-        in_app = node if node is not None and node.type == VPC else None
-        networks.setdefault(where, Network(where, in_app)).uses.append(use)
-    return [*networks.values(), *unknown]
+            yield _Nowhere(node.key), (use, None)
+        else:
+            followed = _followed(vpc).reference
+            yield where, (use, followed if followed is not None and followed.type == VPC else None)
+
+
+def _used_subnets(node: Node) -> Iterator[tuple[object, bool]]:
+    return ((place(subnet), True) for use in _uses(node) for subnet in use.subnets.elements)
 
 
 def _vpc_ids(use: Use) -> Iterator[Value]:
@@ -176,28 +222,24 @@ def _vpc_ids(use: Use) -> Iterator[Value]:
     graph = use.subnets.node.graph
     if not isinstance(use.user, Task) and use.user.type == DOMAIN:
         yield from use.user["VpcId"].elements
-    told = graph.once("subnets told", lambda: _subnets_told(graph))
+    told = graph.joined("subnets told", (DOMAIN, VPC_ENDPOINT), _subnets_told)
     for subnet in use.subnets.elements:
         node = subnet.reference
         if node is not None and node.type == SUBNET:
             yield from node["VpcId"].elements
-        elif place(subnet) in told:
-            yield told[place(subnet)]
+        elif place(subnet) is not None and (vpc := told.last(place(subnet))) is not None:
+            yield vpc
     for group in use.groups.elements:
         node = group.reference
         if node is not None and node.type == SECURITY_GROUP:
             yield from node["VpcId"].elements
 
 
-def _subnets_told(graph: Graph) -> dict[object, Value]:
-    """Return the VPC of each subnet that a domain or an endpoint names together with its VPC."""
-    return {
-        place(subnet): node["VpcId"]
-        for node in graph.nodes(DOMAIN, VPC_ENDPOINT)
-        if node["VpcId"]
-        for subnet in node["SubnetIds"].elements
-        if place(subnet) is not None
-    }
+def _subnets_told(node: Node) -> Iterator[tuple[object, Value]]:
+    """Yield the VPC of each subnet that a domain or an endpoint names together with its VPC."""
+    if node["VpcId"]:
+        for subnet in node["SubnetIds"].elements:
+            yield place(subnet), node["VpcId"]
 
 
 def _followed(vpc: Value) -> Value:
@@ -210,14 +252,12 @@ def _followed(vpc: Value) -> Value:
     return vpc
 
 
-def _uses(graph: Graph) -> Iterator[Use]:
-    for kind, (where, subnets, groups) in _RUNS_IN:
-        for node in graph.nodes(kind):
-            yield from _use(node, _at(node.properties, where), subnets, groups)
-    for function in graph.nodes(FUNCTION):
-        if function["VpcConfig"] and may_invoke_endpoint(function):
-            yield from _use(function, function["VpcConfig"], "SubnetIds", "SecurityGroupIds")
-    for task in all_training_tasks(graph):
+def _uses(node: Node) -> Iterator[Use]:
+    for where, subnets, groups in _RUNS_IN.get(node.type, ()):
+        yield from _use(node, _at(node.properties, where), subnets, groups)
+    if node.type == FUNCTION and node["VpcConfig"] and may_invoke_endpoint(node):
+        yield from _use(node, node["VpcConfig"], "SubnetIds", "SecurityGroupIds")
+    for task in training_tasks(node) if node.type in (STATE_MACHINE, PIPELINE) else ():
         for job in task.jobs:
             for where in _JOB_RUNS_IN:
                 yield from _use(task, _at(job, where), "Subnets", "SecurityGroupIds")

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.attachments import named
 from ml_lens.rules.buckets import (
-    BUCKET,
     MODEL_ARTIFACTS,
+    POLICY,
     TEMPORARY_RAW,
     TRAINING_DATA,
-    buckets_with,
+    bucket_of,
+    buckets_that_may_have,
     covers_objects,
+    has_role,
     location_of,
     places_of,
     policy_statements,
     reaches_objects,
-    roles_of,
 )
-from ml_lens.rules.policies import ROLE, Role, Statement
+from ml_lens.rules.policies import ROLE, Role, Statement, statements_of
 from ml_lens.rules.policies import role as role_of_node
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
 
 READS: Final = ("s3:GetObject", "s3:GetObjectVersion")
 WRITES: Final = ("s3:PutObject",)
@@ -34,20 +35,22 @@ _GUARDED: Final = (TRAINING_DATA, MODEL_ARTIFACTS, TEMPORARY_RAW)
 
 def reached_buckets(role: Role, purpose: str) -> list[Node]:
     """Return the buckets with a purpose, ``training-data``, of which a statement on the role names objects."""
-    return [bucket for bucket in _objects_of(role.node) if purpose in roles_of(bucket)]
+    if not buckets_that_may_have(role.node.graph, purpose):
+        return []
+    return [bucket for bucket in _objects_of(role.node) if has_role(bucket, purpose)]
 
 
 def grants(role: Role, bucket: Node, purpose: str, *apis: str) -> list[Statement]:
     """Return the statements by which a role may do one of ``apis`` where the bucket serves its purpose.
 
-    A wildcard for every service does not count: what is wrong with it is said elsewhere.
+    A wildcard for every service on everything does not count: what is wrong with it is said elsewhere.
     """
     places = places_of(bucket, purpose)
     allowed = [api for api in apis if not _is_refused(role, bucket, api)]
     return [
         statement
         for statement in _stated(role, bucket)
-        if statement.covers_by_name(*allowed) and any(reaches_objects(statement, bucket, at) for at in places)
+        if statement.covers_apart(*allowed) and any(reaches_objects(statement, bucket, at) for at in places)
     ]
 
 
@@ -73,11 +76,14 @@ def _stated(role: Role, bucket: Node) -> list[Statement]:
 def _reached(role: Role) -> dict[Node, list[Statement]]:
     found: dict[Node, list[Statement]] = {}
     for statement in role.statements:
-        if statement.allows and (statement.open_action is not None or statement.covers_by_name(*_ALL)):
+        if statement.allows and (statement.open_action is not None or statement.covers_apart(*_ALL)):
             for bucket in dict.fromkeys(_buckets(statement)):
                 found.setdefault(bucket, []).append(statement)
-    for bucket, statement in _by_bucket_policies(role.node.graph).get(role.node, []):
-        found.setdefault(bucket, []).append(statement)
+    named_by = role.node.graph.joined("roles in bucket policies", (POLICY,), _named_by_policy)
+    for bucket, policy in named_by.at(role.node):
+        found.setdefault(bucket, []).extend(
+            each for each in statements_of(policy) if _allows(each, role.node)
+        )
     return found
 
 
@@ -85,30 +91,31 @@ def _buckets(statement: Statement) -> Iterator[Node]:
     """Yield the buckets whose objects a statement may name; those of a wildcard only where it matters."""
     graph = statement.node.graph
     if statement.except_resources:
-        yield from buckets_with(graph, *_GUARDED)
+        yield from buckets_that_may_have(graph, *_GUARDED)
         return
     for resource in statement.resources:
         bucket = location_of(resource).bucket
         if bucket is not None:
             yield bucket
         elif "*" in (resource.text or ""):
-            several = buckets_with(graph, *_GUARDED)
+            several = buckets_that_may_have(graph, *_GUARDED)
             yield from (each for each in several if reaches_objects([resource], each))
 
 
-def _by_bucket_policies(graph: Graph) -> dict[Node, list[tuple[Node, Statement]]]:
-    return graph.once("roles in bucket policies", lambda: _named_by_buckets(graph))
+def _named_by_policy(policy: Node) -> Iterator[tuple[Node, tuple[Node, Node]]]:
+    """Yield the roles that the policy of a bucket allows something, with the bucket and the policy."""
+    bucket = bucket_of(policy["Bucket"])
+    for statement in statements_of(policy) if bucket is not None else ():
+        for trusted in statement.principal["AWS"].elements if statement.allows else ():
+            node = named(trusted, ROLE)
+            if node is not None and bucket is not None:
+                yield node, (bucket, policy)
 
 
-def _named_by_buckets(graph: Graph) -> dict[Node, list[tuple[Node, Statement]]]:
-    found: dict[Node, list[tuple[Node, Statement]]] = {}
-    for bucket in graph.nodes(BUCKET):
-        for statement in policy_statements(bucket):
-            for trusted in statement.principal["AWS"].elements if statement.allows else ():
-                node = named(trusted, ROLE)
-                if node is not None:
-                    found.setdefault(node, []).append((bucket, statement))
-    return found
+def _allows(statement: Statement, role: Node) -> bool:
+    return statement.allows and any(
+        named(trusted, ROLE) is role for trusted in statement.principal["AWS"].elements
+    )
 
 
 def _is_refused(role: Role, bucket: Node, api: str) -> bool:

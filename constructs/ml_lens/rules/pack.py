@@ -33,6 +33,7 @@ if not hasattr(NagPack, "validate_scope"):
 
 # What the CDK puts before an acknowledged id that names no plugin.
 _UNNAMED_PLUGIN = "Annotation::"
+_BESIDE_PROPERTIES = frozenset({"DeletionPolicy", "Metadata", "Properties", "UpdateReplacePolicy"})
 _METADATA_KEYS: Mapping[str, str] = {
     "SecurityHub": "securityHub",
     "Config": "config",
@@ -138,11 +139,16 @@ class MLLensChecks(NagPack):
                 cdk.PolicyViolatingResource(
                     resource_logical_id=each.resource,
                     template_path=str(each.source),
-                    locations=[f"Properties.{each.path}"] if each.path else [],
+                    locations=[_location(each.path)] if each.path else [],
                 )
                 for each in group
             ],
         )
+
+
+def _location(path: str) -> str:
+    """Return a path from the resource on; what stands beside the properties is told from there already."""
+    return path if path.split(".")[0] in _BESIDE_PROPERTIES else f"Properties.{path}"
 
 
 def _failure(what: str) -> cdk.PolicyValidationPluginReport:

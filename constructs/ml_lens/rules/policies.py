@@ -169,6 +169,8 @@ class Role:
                 return True
             for trusted in principal["AWS"].elements:
                 other = role_of(trusted)
+                if other is None and _is_a_machine(trusted):
+                    continue
                 if other is None or (other.node not in asked and other._trusts_people((*asked, self.node))):
                     return True
         return False
@@ -176,6 +178,12 @@ class Role:
     @property
     def _actions_of_aws(self) -> list[str]:
         return [pattern for name in self.policies_of_aws for pattern in _OF_AWS.get(name, ())]
+
+
+def _is_a_machine(trusted: Value) -> bool:
+    """Whether a principal of another account is a role, other than those that people get by single sign-on."""
+    text = trusted.text or ""
+    return ":role/" in text and "AWSReservedSSO" not in text
 
 
 def identity_statements(graph: Graph) -> list[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.resolved import Followed, Opaque, Reference, joined
@@ -9,6 +10,7 @@ from ml_lens.rules.values import Value
 
 if TYPE_CHECKING:
     from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.joins import Join
 
 ENDPOINT: Final = "AWS::SageMaker::Endpoint"
 CONFIG: Final = "AWS::SageMaker::EndpointConfig"
@@ -31,8 +33,7 @@ def named(value: Value, kind: str) -> Node | None:
     *before, last = value.parts or ("",)
     if isinstance(last, Reference) and (not before or _is_start_of_arn(before)):
         return last.node if last.node.type == kind else None
-    same_name = value.node.graph.once(("named", kind), lambda: _by_name(value.node.graph, kind))
-    found = same_name.get(_name_in(value).identity, [])
+    found = _by_name(value.node.graph, kind).at(_name_in(value).identity)
     own = [node for node in found if node.scope is value.node.scope]
     return next(iter(own or found), None)
 
@@ -61,10 +62,11 @@ def _name_in(value: Value) -> Value:
     return segments(value)[-1]
 
 
-def _by_name(graph: Graph, kind: str) -> dict[object, list[Node]]:
-    found: dict[object, list[Node]] = {}
-    for node in graph.nodes(kind):
-        name = node[_NAME_OF[kind]]
-        if name and name.identity is not None:
-            found.setdefault(name.identity, []).append(node)
-    return found
+def _by_name(graph: Graph, kind: str) -> Join[object, Node]:
+    return graph.joined(("named", kind), (kind,), _own_name)
+
+
+def _own_name(node: Node) -> Iterator[tuple[object, Node]]:
+    name = node[_NAME_OF[node.type]]
+    if name and name.identity is not None:
+        yield name.identity, node

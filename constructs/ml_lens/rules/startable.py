@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ from ml_lens.rules.policies import role_of
 from ml_lens.rules.tasks import PIPELINE, STATE_MACHINE
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 FUNCTION: Final = "AWS::Lambda::Function"
@@ -41,8 +42,8 @@ def started_of(value: Value) -> Node | None:
     text = value.text
     if text is None or value.references:
         return None
-    names = graph.once("started by name", lambda: _by_name(graph))
-    return names.get(value.identity) or names.get(last_name(text))
+    names = graph.joined("started by name", (*STARTED,), _own_name)
+    return names.last(value.identity) or names.last(last_name(text))
 
 
 def started_by_role(node: Node, role: Value) -> list[Node]:
@@ -92,9 +93,7 @@ def _behind(node: Node) -> Node | None:
     return None
 
 
-def _by_name(graph: Graph) -> dict[object, Node]:
-    return {
-        name.identity: node
-        for node in graph.nodes(*STARTED)
-        if (name := node[PHYSICAL_NAMES.get(node.type, "Name")]) and name.identity is not None
-    }
+def _own_name(node: Node) -> Iterator[tuple[object, Node]]:
+    name = node[PHYSICAL_NAMES.get(node.type, "Name")]
+    if name and name.identity is not None:
+        yield name.identity, node

@@ -107,6 +107,10 @@ class Statement:
             for api in apis
         )
 
+    def covers_apart(self, *apis: str) -> bool:
+        """Whether it covers one of ``apis`` otherwise than by covering everything everywhere."""
+        return self.covers(*apis) if not self.is_wholesale else self.covers_by_name(*apis)
+
     def covers_all(self, prefix: str) -> bool:
         """Whether it covers every action that begins with ``prefix``, ``sagemaker:Create``."""
         return self._covers(f"{prefix}{_ANYTHING}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ml_lens.rules.deliveries import PIPE, RULE, SCHEDULE, beginnings, onward, switch
+from ml_lens.rules.deliveries import BEGIN, PASS_ON, PIPE, RULE, SCHEDULE, beginnings, onward, switch
 from ml_lens.rules.startable import FUNCTION, started_by_role, started_of
 
 if TYPE_CHECKING:
@@ -40,13 +40,12 @@ class Trigger:
         return switch(self.source)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Edge:
-    """One thing starting another; ``begins`` tells whether it goes off by itself."""
+    """One thing starting another; without a ``delivery`` it only passes on."""
 
     source: Node
-    delivery: Value
-    begins: bool
+    delivery: Value | None
 
 
 def triggers_of(node: Node) -> list[Trigger]:
@@ -56,40 +55,39 @@ def triggers_of(node: Node) -> list[Trigger]:
 
 def open_deliveries(graph: Graph) -> list[Value]:
     """Return the targets of rules, schedules and pipes that only a deployment knows."""
-    return graph.once("open deliveries", lambda: list(_open(graph)))
+    return graph.joined("open deliveries", (RULE, SCHEDULE, PIPE), _open).at(None)
 
 
 def _triggers(node: Node) -> Iterator[Trigger]:
-    into = node.graph.once("edges", lambda: _edges(node.graph))
+    graph = node.graph
+    into = graph.joined("edges", (*BEGIN, *PASS_ON, FUNCTION), _edges)
     waiting: list[tuple[Node, tuple[Node, ...]]] = [(node, ())]
     seen = {node}
     while waiting:
         reached, through = waiting.pop(0)
-        for edge in into.get(reached, []):
-            if edge.begins:
+        for edge in sorted(into.at(reached), key=lambda edge: edge.delivery is None):
+            if edge.delivery is not None:
                 yield Trigger(edge.source, through, edge.delivery)
             elif len(through) < DEPTH - 1 and edge.source not in seen:
                 seen.add(edge.source)
                 waiting.append((edge.source, (edge.source, *through)))
 
 
-def _edges(graph: Graph) -> dict[Node, list[_Edge]]:
-    """Return what leads to each thing that can be started."""
-    into: dict[Node, list[_Edge]] = {}
-    for deliveries, begins in ((beginnings(graph), True), (onward(graph), False)):
+def _edges(node: Node) -> Iterator[tuple[Node, _Edge]]:
+    """Yield what ``node`` says of who starts whom."""
+    for deliveries, begins in ((beginnings(node), True), (onward(node), False)):
         for source, delivery, named in deliveries:
             target = started_of(named)
             if target is not None:
-                into.setdefault(target, []).append(_Edge(source, delivery, begins))
-    for function in graph.nodes(FUNCTION):
-        for target in started_by_role(function, function["Role"]):
-            into.setdefault(target, []).append(_Edge(function, function["Role"], begins=False))
-    return into
+                yield target, _Edge(source, delivery if begins else None)
+    if node.type == FUNCTION:
+        for target in started_by_role(node, node["Role"]):
+            yield target, _Edge(node, None)
 
 
-def _open(graph: Graph) -> Iterator[Value]:
-    for source, _, named in beginnings(graph):
-        if source.type in (RULE, SCHEDULE, PIPE) and named.is_open and started_of(named) is None:
+def _open(node: Node) -> Iterator[tuple[None, Value]]:
+    for _, _, named in beginnings(node):
+        if named.is_open and started_of(named) is None:
             text = (named.text or "").replace("::", "")
             if not named.references and (":" not in text or _MAY_TRAIN.search(text)):
-                yield named
+                yield None, named

@@ -59,7 +59,9 @@ class Value:
             self._resolved, self._inner = resolve(self.raw, self.scope)
             return self._resolved
         assumptions = self.scope.graph.assumptions
-        (found, self._inner), forks = assumptions.watched(lambda: resolve(self.raw, self.scope))
+        (found, self._inner), forks = assumptions.read(
+            (self.node, self.path), lambda: resolve(self.raw, self.scope)
+        )
         if not forks:  # a value that is kept for the whole run must not keep the way of one branch
             self._resolved = found
         return found

@@ -74,11 +74,15 @@ class Verdict:
         """Return the verdict for another resource, the one that has to change."""
         return self if self.answer is PASS else replace(self, node=node)
 
-    def in_doubt(self) -> Verdict:
-        """Return the verdict as unknown, unless it passes."""
+    def in_doubt(self, place: tuple[Node, str] | None = None) -> Verdict:
+        """Return a failure as unknown; it lies at ``place``, where the open value stands, if it had no closer one."""
         if self.answer is not FAIL:
             return self
-        return replace(self, answer=UNKNOWN, message=f"{self.message}, for some of the allowed values")
+        node, path = self.node, self.path
+        if place is not None and (not path or (place[0] is node and place[1].startswith(f"{path}."))):
+            node, path = place
+        message = f"{self.message}, for some of the allowed values"
+        return replace(self, answer=UNKNOWN, node=node, path=path, message=message)
 
 
 def passes(node: Node) -> Verdict:

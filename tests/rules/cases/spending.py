@@ -140,7 +140,7 @@ TAGGED = Case(
     ),
     unresolved=(
         Change("Group", "Tags", OPEN_PARAMETER, "unresolved:Tags", "warning"),
-        Change("Group", "Tags.0.Key", OPEN_PARAMETER, "unresolved:Tags", "warning"),
+        Change("Group", "Tags.0.Key", OPEN_PARAMETER, "unresolved:Tags.Key", "warning"),
         Change("Group", "Tags.0.Value", {"Ref": "MaybeEmpty"}, "unresolved:Tags.Value", "warning"),
     ),
 )

@@ -9,7 +9,7 @@ from ml_lens.rules.rule import WARNING, rule
 from ml_lens.rules.verdicts import Verdict, any_of, fails, must_be_at_least, must_equal, must_exist
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
 
 CLUSTER = "AWS::EMR::Cluster"
 _GROUP = "AWS::EMR::InstanceGroupConfig"
@@ -59,7 +59,7 @@ def _on_spot(cluster: Node) -> Iterator[Verdict]:
     instances = cluster["Instances"]
     groups = instances["TaskInstanceGroups"].elements
     fleets = instances["TaskInstanceFleets"].elements
-    apart = cluster.graph.once("task nodes", lambda: _task_nodes(cluster.graph)).get(cluster, [])
+    apart = cluster.graph.joined("task nodes", (_GROUP, _FLEET), _task_nodes).at(cluster)
     groups += [node.properties for node in apart if node.type == _GROUP]
     fleets += [node.properties for node in apart if node.type == _FLEET]
     for group in groups:
@@ -68,17 +68,11 @@ def _on_spot(cluster: Node) -> Iterator[Verdict]:
         yield must_be_at_least(fleet["TargetSpotCapacity"], 1)
 
 
-def _task_nodes(graph: Graph) -> dict[Node, list[Node]]:
-    found: dict[Node, list[Node]] = {}
-    for kind, role, owner in (
-        (_GROUP, "InstanceRole", "JobFlowId"),
-        (_FLEET, "InstanceFleetType", "ClusterId"),
-    ):
-        for node in graph.nodes(kind):
-            cluster = node[owner].reference
-            if cluster is not None and node[role].literal == "TASK":
-                found.setdefault(cluster, []).append(node)
-    return found
+def _task_nodes(node: Node) -> Iterator[tuple[Node, Node]]:
+    is_group = node.type == _GROUP
+    cluster = node["JobFlowId" if is_group else "ClusterId"].reference
+    if cluster is not None and node["InstanceRole" if is_group else "InstanceFleetType"].literal == "TASK":
+        yield cluster, node
 
 
 RULES = (cluster_is_transient,)

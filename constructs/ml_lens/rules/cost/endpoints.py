@@ -35,10 +35,12 @@ from ml_lens.rules.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 FUNCTION = "AWS::Lambda::Function"
+
+_ANY = "any endpoint"
 
 
 @rule(
@@ -97,7 +99,7 @@ def _must_have_room(target: Node) -> Verdict:
 
 def _must_be_able_to_rest(endpoint: Node) -> Verdict:
     config = config_of(endpoint)
-    if endpoint in _deleted(endpoint.graph):
+    if _is_deleted(endpoint):
         return passes(endpoint)
     if config is None:
         name = endpoint["EndpointConfigName"]
@@ -126,36 +128,27 @@ def _must_reach_zero(endpoint: Node, variant: Value) -> Verdict:
     return any_of(fails(endpoint, told), *ways)
 
 
-def _deleted(graph: Graph) -> frozenset[Node]:
-    """Return the endpoints that something deletes on a schedule."""
-    return graph.once("deleted endpoints", lambda: frozenset(_deletions(graph)))
+def _is_deleted(endpoint: Node) -> bool:
+    """Whether something deletes an endpoint on a schedule."""
+    deleted = endpoint.graph.joined("deleted endpoints", (SCHEDULE, STATE_MACHINE, FUNCTION), _deletions)
+    return deleted.has(endpoint) or deleted.has(_ANY)
 
 
-def _deletions(graph: Graph) -> Iterator[Node]:
-    for schedule in graph.nodes(SCHEDULE):
-        target = schedule["Target"]
+def _deletions(node: Node) -> Iterator[tuple[Node | str | None, bool]]:
+    if node.type == SCHEDULE:
+        target = node["Target"]
         if (target["Arn"].text or "").lower().endswith("sagemaker:deleteendpoint"):
             request = document(target["Input"])
-            found = None if request is None else named(request["EndpointName"], ENDPOINT)
-            yield from () if found is None else (found,)
-    for machine in graph.nodes(STATE_MACHINE):
-        calls = [
-            state.arguments["EndpointName"] for state in states(machine) if state.calls("deleteEndpoint")
-        ]
-        if calls and _is_scheduled(machine):
-            yield from _named_or_all(graph, calls)
-    for function in graph.nodes(FUNCTION):
-        role = role_of(function["Role"])
-        if role is not None and role.may("sagemaker:DeleteEndpoint") and _is_scheduled(function):
-            yield from graph.nodes(ENDPOINT)
-
-
-def _named_or_all(graph: Graph, names: list[Value]) -> list[Node]:
-    """Return the endpoints that are named; a name that is computed may be any."""
-    found = [named(name, ENDPOINT) for name in names]
-    if any(node is None and name.is_open for node, name in zip(found, names, strict=True)):
-        return graph.nodes(ENDPOINT)
-    return [node for node in found if node is not None]
+            yield None if request is None else named(request["EndpointName"], ENDPOINT), True
+    elif node.type == STATE_MACHINE:
+        calls = [state.arguments["EndpointName"] for state in states(node) if state.calls("deleteEndpoint")]
+        for name in calls if calls and _is_scheduled(node) else ():
+            endpoint = named(name, ENDPOINT)  # a name that is computed may be any
+            yield _ANY if endpoint is None and name.is_open else endpoint, True
+    else:
+        role = role_of(node["Role"])
+        if role is not None and role.may("sagemaker:DeleteEndpoint") and _is_scheduled(node):
+            yield _ANY, True
 
 
 def _is_scheduled(node: Node) -> bool:

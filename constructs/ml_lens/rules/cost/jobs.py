@@ -11,7 +11,6 @@ from ml_lens.rules.verdicts import (
     FAIL,
     UNKNOWN,
     Verdict,
-    any_of,
     fails,
     must_be_at_most,
     must_equal,
@@ -111,8 +110,8 @@ Properties:
     settled=(
         "Transform and labeling jobs have no limit of time in their API, and are not judged.",
         "AutoML jobs have MaxAutoMLJobRuntimeInSeconds in its place.",
-        "A tuning job is bounded by the number of its jobs or by the runtime of all of them; Hyperband stops early "
-        "by itself, and may not be told to.",
+        "A tuning job needs the number of its jobs, whatever else bounds it; Hyperband stops early by itself, and "
+        "may not be told to.",
         "The default of one day is not enough: the limit has to be written down.",
     ),
 )
@@ -187,13 +186,7 @@ def _bounds(task: Task) -> Iterator[Verdict]:
         yield _within(job["StoppingCondition"]["MaxRuntimeInSeconds"])
     if task.kind == "tuning":
         tuning = task["HyperParameterTuningJobConfig"]
-        limits = tuning["ResourceLimits"]
-        number = must_exist(limits["MaxNumberOfTrainingJobs"])
-        yield (
-            any_of(number, _within(limits["MaxRuntimeInSeconds"]))
-            if limits["MaxRuntimeInSeconds"]
-            else number
-        )
+        yield must_exist(tuning["ResourceLimits"]["MaxNumberOfTrainingJobs"])
         if tuning["Strategy"].literal != "Hyperband":
             yield must_equal(tuning["TrainingJobEarlyStoppingType"], "Auto")
 

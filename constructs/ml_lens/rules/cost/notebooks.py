@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LIFECYCLE = "AWS::SageMaker::NotebookInstanceLifecycleConfig"
 SCHEDULE = "AWS::Scheduler::Schedule"
+_OTHER = "another notebook"
 _STOPS = "aws-sdk:sagemaker:stopnotebookinstance"
 _APPLICATIONS = {"JupyterLab": "JupyterLabAppSettings", "CodeEditor": "CodeEditorAppSettings"}
 
@@ -119,6 +120,9 @@ def _by_schedule(notebook: Node) -> list[Verdict]:
     name = notebook["NotebookInstanceName"]
     keys = {notebook.key, name.identity if name else None}
     found = [verdict for key in keys if key is not None for verdict in schedules.get(key, [])]
+    if name.is_open and any(verdict.answer is not FAIL for verdict in schedules.get(_OTHER, [])):
+        told = f"{name.path} is {name.shown}, which may be the notebook that a schedule stops"
+        found.append(unknown(notebook, told, path=name.path))
     return [verdict for verdict in (*found, *schedules.get(None, [])) if verdict.answer is not FAIL]
 
 
@@ -136,6 +140,8 @@ def _stopped(graph: Graph) -> dict[object, list[Verdict]]:
         key = name.identity if name.reference is None else name.reference.key
         if request is not None and key is not None:
             stopped.setdefault(key, []).append(verdict)
+            if name.is_literal and key not in names:
+                stopped.setdefault(_OTHER, []).append(verdict)
         is_open = name.is_open and name.reference is None and key not in names - {None}
         if is_open and verdict.answer is not FAIL:
             told = f"{name.path} is {name.shown}, which may name the notebook that the schedule stops"

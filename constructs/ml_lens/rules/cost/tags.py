@@ -119,9 +119,10 @@ def _tagged(node: Node) -> Verdict:
         for key in node.options.cost_tags
         if key.lower() not in of_stack and (key.lower() not in given or not given[key.lower()])
     ]
-    if missing and (tags.is_open or any(tag["Key"].is_open for tag in tags.elements)):
-        told = f"{tags.path} is {tags.shown} of which not everything is known; must have {', '.join(missing)}"
-        return unknown(node, told, path=tags.path)
+    unread = [tags] if tags.is_open else [tag["Key"] for tag in tags.elements if tag["Key"].is_open]
+    if missing and unread:
+        told = f"{unread[0].path} is {unread[0].shown}, not known here; must have {', '.join(missing)}"
+        return unknown(node, told, path=unread[0].path)
     if missing:
         return fails(node, f"carries no tag {', '.join(missing)}", path="Tags").named("tags")
     values = [given[key.lower()] for key in node.options.cost_tags if key.lower() not in of_stack]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ml_lens.rules.policies import ROLE
 from ml_lens.rules.rule import WARNING, rule
-from ml_lens.rules.tasks import Task, all_training_tasks
+from ml_lens.rules.tasks import PIPELINE, STATE_MACHINE, Task, training_tasks
 from ml_lens.rules.verdicts import Verdict, fails, unknown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def model_has_a_role_of_its_own(model: Node) -> Iterator[Verdict]:
         return
     mine = _role(own)
     unsure: Value | None = None
-    for task, role in model.graph.once("roles of jobs", lambda: _roles_of_jobs(model.graph)):
+    for task, role in _roles_of_jobs(model.graph):
         same = _is_same(own, mine, role, _role(role))
         if same:
             told = (
@@ -67,12 +67,16 @@ RULES = (model_has_a_role_of_its_own,)
 def _roles_of_jobs(graph: Graph) -> list[tuple[Task, Value]]:
     """Return each role of a job once, with the first task that has it."""
     found: dict[object, tuple[Task, Value]] = {}
-    for task in all_training_tasks(graph):
-        for job in task.jobs:
-            role = job["RoleArn"]
-            if role:
-                found.setdefault(role.identity or id(role), (task, role))
+    for task, role in graph.joined("roles of jobs", (STATE_MACHINE, PIPELINE), _roles_of).at(None):
+        found.setdefault(role.identity or id(role), (task, role))
     return list(found.values())
+
+
+def _roles_of(owner: Node) -> Iterator[tuple[None, tuple[Task, Value]]]:
+    for task in training_tasks(owner):
+        for job in task.jobs:
+            if job["RoleArn"]:
+                yield None, (task, job["RoleArn"])
 
 
 def _role(value: Value) -> Node | None:

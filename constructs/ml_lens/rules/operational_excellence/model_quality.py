@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from ml_lens.rules.alarms import alarms
+from ml_lens.rules.alarms import ALARM, COMPOSITE, Alarm, read_alarm
 from ml_lens.rules.buckets import location_of
 from ml_lens.rules.capture_readers import readers_of
 from ml_lens.rules.endpoints import config_of, is_serverless, variants
@@ -67,9 +67,8 @@ def model_quality_is_measured(endpoint: Node) -> Iterator[Verdict]:
     if config is not None and variants(config) and all(map(is_serverless, variants(config))):
         return
     if not _is_monitored(endpoint):
-        measured = _measured(endpoint, config)
-        yield measured
-    alarmed = endpoint.graph.once("quality alarm", lambda: _alarmed(endpoint.graph))
+        yield any_of(_measured(endpoint, config), *_may_be_monitored(endpoint))
+    alarmed = _alarmed(endpoint.graph)
     if alarmed is None:
         yield fails(endpoint, "no alarm with an action watches a metric of the model's quality")
     else:
@@ -94,19 +93,35 @@ def _measured(endpoint: Node, config: Node | None) -> Verdict:
 
 
 def _is_monitored(endpoint: Node) -> bool:
-    return endpoint in endpoint.graph.once("monitored endpoints", lambda: set(_monitored(endpoint.graph)))
+    return any(named(name, ENDPOINT) is endpoint for name in _monitored_names(endpoint.graph))
 
 
-def _monitored(graph: Graph) -> Iterator[Node | None]:
-    for schedule in graph.nodes(_SCHEDULE):
-        config = schedule["MonitoringScheduleConfig"]
-        given = config["MonitoringJobDefinition"]["MonitoringInputs"]
-        inputs: list[Value] = given["MonitoringInputs"].elements if given.is_object else given.elements
-        job = graph.target(config["MonitoringJobDefinitionName"], *_INPUTS) or _definition(config)
-        if job is not None:
-            inputs = [*inputs, job[_INPUTS[job.type]]]
-        for each in inputs:
-            yield named(each["EndpointInput"]["EndpointName"], ENDPOINT)
+def _may_be_monitored(endpoint: Node) -> Iterator[Verdict]:
+    """Yield a doubt where a monitoring schedule and the endpoint may have one name, and only a deployment knows."""
+    own = endpoint["EndpointName"]
+    for name in _monitored_names(endpoint.graph):
+        if named(name, ENDPOINT) is None and (name.is_open or own.is_open):
+            hidden = name if name.is_open else own
+            told = (
+                f"{hidden.path} is {hidden.shown}, so nobody knows whether a monitoring schedule measures it"
+            )
+            yield unknown(hidden.node, f"{endpoint.logical_id}: {told}", path=hidden.path)
+
+
+def _monitored_names(graph: Graph) -> list[Value]:
+    return graph.joined("monitored endpoints", (_SCHEDULE,), _monitored).at(None)
+
+
+def _monitored(schedule: Node) -> Iterator[tuple[None, Value]]:
+    config = schedule["MonitoringScheduleConfig"]
+    given = config["MonitoringJobDefinition"]["MonitoringInputs"]
+    inputs: list[Value] = given["MonitoringInputs"].elements if given.is_object else given.elements
+    job = schedule.graph.target(config["MonitoringJobDefinitionName"], *_INPUTS) or _definition(config)
+    if job is not None:
+        inputs = [*inputs, job[_INPUTS[job.type]]]
+    for each in inputs:
+        if each["EndpointInput"]["EndpointName"]:
+            yield None, each["EndpointInput"]["EndpointName"]
 
 
 def _definition(config: Value) -> Node | None:
@@ -124,12 +139,15 @@ def _alarmed(graph: Graph) -> Verdict | None:
     """Return whether an alarm on a measure of quality acts; ``None`` where there is none."""
     acting = [
         alarm.acts.saying("no alarm with an action watches a metric of the model's quality")
-        for alarm in alarms(graph)
-        if any(
-            metric.namespace and not _OF_AWS.match(metric.namespace.text or "") for metric in alarm.metrics
-        )
+        for alarm in graph.joined("quality alarms", (ALARM, COMPOSITE), _of_quality).at(None)
     ]
     return any_of(*acting) if acting else None
+
+
+def _of_quality(node: Node) -> Iterator[tuple[None, Alarm]]:
+    read = read_alarm(node)
+    if any(metric.namespace and not _OF_AWS.match(metric.namespace.text or "") for metric in read.metrics):
+        yield None, read
 
 
 RULES = (model_quality_is_measured,)

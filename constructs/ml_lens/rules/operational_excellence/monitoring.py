@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ml_lens.rules.alarms import Alarm, alarms_on_endpoint, alarms_on_unknown_endpoints
+from ml_lens.rules.alarms import Alarm, alarms_on_endpoint, alarms_that_may_watch
 from ml_lens.rules.rule import PRODUCTION_ERROR, WARNING, rule
 from ml_lens.rules.sagemaker_names import ENDPOINT
 from ml_lens.rules.verdicts import FAIL, Verdict, any_of, fails, passes, unknown
@@ -96,9 +96,10 @@ def _acting(watching: list[Alarm]) -> Verdict:
 
 def _unwatched(endpoint: Node, part: str, pattern: str, what: str) -> Verdict:
     """Say that no alarm watches, unless one that does may be on this endpoint."""
-    for alarm in _that_watch(alarms_on_unknown_endpoints(endpoint.graph), pattern):
-        told = f"the endpoint that it watches is not known here, and no other alarm watches {what}"
-        return unknown(alarm.node, f"{endpoint.logical_id}: {told}", path="Dimensions.Value")
+    for alarm, name in alarms_that_may_watch(endpoint):
+        if _that_watch([alarm], pattern):
+            told = f"whether {alarm.node.logical_id} watches it is not known here, and no other alarm watches {what}"
+            return unknown(name.node, f"{endpoint.logical_id}: {told}", path=name.path)
     for alarm in alarms_on_endpoint(endpoint):
         for metric in alarm.metrics:
             if metric.name.is_open:

@@ -58,7 +58,14 @@ def images_are_scanned(repository: Node) -> Verdict:
                     )
                 elif _covers(str(name.literal), repository["RepositoryName"]):
                     return passes(repository)
+                elif repository["RepositoryName"].is_open:
+                    own = _may_cover(repository["RepositoryName"])
     return own
+
+
+def _may_cover(name: Value) -> Verdict:
+    told = f"{name.path} is {name.shown}, which a filter of the registry may cover"
+    return unknown(name.node, told, path=name.path)
 
 
 def _covers(pattern: str, name: Value) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ml_lens.rules.alarms import Metric, alarms
+from ml_lens.rules.alarms import ALARM, COMPOSITE, Metric, read_alarm
 from ml_lens.rules.functions import AI_SERVICES, FUNCTION, ai_services
 from ml_lens.rules.policies import role_of
 from ml_lens.rules.rule import WARNING, rule
@@ -13,7 +13,7 @@ from ml_lens.rules.tasks import STATE_MACHINE, states
 from ml_lens.rules.verdicts import Verdict, fails, passes, unknown
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 
@@ -64,21 +64,24 @@ def _called(caller: Node) -> set[str]:
 
 
 def _watched(caller: Node, service: str) -> Verdict:
-    watched, hidden = caller.graph.once(("quota alarms", service), lambda: _found(caller.graph, service))
-    if watched:
+    found = caller.graph.joined("quota alarms", (ALARM, COMPOSITE), _quotas)
+    if found.has((service, None)):
         return passes(caller)
-    if hidden is not None:
+    for hidden in found.at((service, "open")):
         told = f"{hidden.path} is {hidden.shown}, and no other alarm watches the quota of {service.title()}"
         return unknown(hidden.node, told, path=hidden.path)
     return fails(caller, f"calls {service.title()}, and no alarm watches its throttled calls or its use")
 
 
-def _found(graph: Graph, service: str) -> tuple[bool, Value | None]:
-    """Return whether an alarm watches the service, else the value that hides whether one does."""
-    metrics = [metric for alarm in alarms(graph) for metric in alarm.metrics]
-    if any(_watches(metric, service) for metric in metrics):
-        return True, None
-    return False, next((value for metric in metrics if (value := _hidden(metric, service)) is not None), None)
+def _quotas(node: Node) -> Iterator[tuple[tuple[str, str | None], Value]]:
+    """Yield the services that an alarm watches, and those of which a value hides whether it does."""
+    for metric in read_alarm(node).metrics:
+        for service in AI_SERVICES:
+            if _watches(metric, service):
+                yield (service, None), metric.name
+            hidden = _hidden(metric, service)
+            if hidden is not None:
+                yield (service, "open"), hidden
 
 
 def _watches(metric: Metric, service: str) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_lens.rules.images import MODEL, REPOSITORY, Image, Registry, image_of, images_in
 from ml_lens.rules.rule import ERROR, TRAINING_TASK, rule
-from ml_lens.rules.tasks import Task, about, all_training_tasks
+from ml_lens.rules.tasks import PIPELINE, STATE_MACHINE, Task, about, training_tasks
 from ml_lens.rules.verdicts import Verdict, fails, must_satisfy, passes, unknown
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
 
 PROCESSING_JOB = "AWS::SageMaker::ProcessingJob"
 
@@ -51,7 +51,7 @@ Properties:
 def image_is_pinned(subject: Node | Task) -> Iterator[Verdict]:
     """Demand a digest, or a tag that cannot move; a repository of the app is judged itself."""
     if not isinstance(subject, Task) and subject.type == REPOSITORY:
-        if subject not in _only_by_digest(subject.graph):
+        if not _is_only_by_digest(subject):
             mutability = subject["ImageTagMutability"]
             yield must_satisfy(
                 mutability, lambda found: str(found).startswith("IMMUTABLE"), "must be IMMUTABLE"
@@ -104,16 +104,14 @@ def _is_excluded(repository: Node, tag: str) -> bool:
     return any(isinstance(pattern, str) and fnmatchcase(tag, pattern) for pattern in patterns)
 
 
-def _only_by_digest(graph: Graph) -> set[Node]:
-    return graph.once("repositories used only by digest", lambda: _found_only_by_digest(graph))
+def _is_only_by_digest(repository: Node) -> bool:
+    types = (MODEL, PROCESSING_JOB, STATE_MACHINE, PIPELINE)
+    uses = repository.graph.joined("uses of repositories", types, _uses)
+    return uses.has((repository, True)) and not uses.has((repository, False))
 
 
-def _found_only_by_digest(graph: Graph) -> set[Node]:
-    subjects: list[Node | Task] = [*graph.nodes(MODEL, PROCESSING_JOB), *all_training_tasks(graph)]
-    uris = [uri for subject in subjects for uri, _ in images_in(subject)]
-    by_digest: set[Node] = set()
-    otherwise: set[Node] = set()
-    for image in map(image_of, uris):
-        if image.repository is not None:
-            (otherwise if image.digest is None else by_digest).add(image.repository)
-    return by_digest - otherwise
+def _uses(user: Node) -> Iterator[tuple[tuple[Node | None, bool], bool]]:
+    """Yield the repositories of the images that ``user`` runs, and whether it names the digest."""
+    subjects: list[Any] = training_tasks(user) if user.type in (STATE_MACHINE, PIPELINE) else [user]
+    for image in (image_of(uri) for subject in subjects for uri, _ in images_in(subject)):
+        yield (image.repository, image.digest is not None), True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ml_lens.rules.alarms import alarm_of, alarms_on_endpoint, alarms_on_unknown_endpoints
+from ml_lens.rules.alarms import alarm_of, alarms_on_endpoint, alarms_that_may_watch
 from ml_lens.rules.endpoints import ENDPOINT
 from ml_lens.rules.rule import PRODUCTION_ERROR, rule
 from ml_lens.rules.verdicts import Verdict, fails, must_be_at_least, must_hold, passes, unknown
@@ -70,7 +70,7 @@ def _must_watch(endpoint: Node, name: Value) -> Verdict:
     if any(on.node is alarm for on in alarms_on_endpoint(endpoint)):
         return passes(endpoint)
     told = f"{name.path} names {alarm.logical_id}, which does not watch this endpoint"
-    if any(on.node is alarm for on in alarms_on_unknown_endpoints(endpoint.graph)):
+    if any(on.node is alarm for on, _ in alarms_that_may_watch(endpoint)):
         return unknown(endpoint, f"{told} unless its dimension EndpointName says so", path=name.path)
     return fails(endpoint, told, path=name.path)
 

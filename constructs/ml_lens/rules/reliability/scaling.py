@@ -126,7 +126,7 @@ Properties:
         "The MinInstanceCount of managed instance scaling counts like MinCapacity.",
         "A model without a VpcConfig, or used in batch or by serverless variants only, is not asked for zones.",
         "Zones are told apart by their names or by the index in Fn::GetAZs; of subnets outside the app two different "
-        "ones are taken to lie in two zones.",
+        "ones are taken to lie in two zones. Zones that two parameters name may be one, and stay open.",
     ),
 )
 def endpoint_survives_a_zone(resource: Node) -> Iterator[Verdict]:

@@ -31,7 +31,7 @@ BOUNDARIES: Final = (
     "A managed policy that is only a permissions boundary gives nobody anything, and is not judged."
 )
 WHOLESALE: Final = (
-    "A wildcard for the actions of every service is told by SEC01-LeastPrivilege, and not again here."
+    "Every action of every service on everything is told by SEC01-LeastPrivilege, and not again here."
 )
 _COMPARES: Final = ("stringequals", "stringequalsignorecase", "stringlike")
 
@@ -131,7 +131,7 @@ def _is_narrow(statement: Statement) -> Iterator[Verdict]:
         yield doubt(
             statement, f"may allow every action on {_where(statement, everything)}", statement.open_action
         )
-    if statement.covers_by_name("iam:PassRole"):
+    if not statement.except_actions and statement.covers_apart("iam:PassRole"):
         yield from _passes_one_role(statement)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ml_lens.rules.buckets import BUCKET, DATA_ROLES, DERIVED_PII, ROLES, roles_of
-from ml_lens.rules.graph import Graph, Node
+from ml_lens.rules.graph import Node
 from ml_lens.rules.rule import ERROR, rule
 from ml_lens.rules.values import Value
 from ml_lens.rules.verdicts import (
@@ -133,7 +133,7 @@ def _is_its_own(given: Value, bucket: Node) -> Verdict:
             if _may_be_of_the_app(given)
             else fails(bucket, f"{told}; nobody can see what else it encrypts", path=given.path)
         )
-    others = bucket.graph.once("other uses of keys", lambda: _other_uses(bucket.graph)).get(key, [])
+    others = bucket.graph.joined("other uses of keys", (BUCKET,), _other_uses).at(key)
     if others:
         named = ", ".join(others if len(others) <= _SHOWN else [*others[:_SHOWN], "others"])
         return fails(bucket, f"{given.path} is {given.shown}, which also encrypts {named}", path=given.path)
@@ -150,16 +150,11 @@ def _keys_given(bucket: Node) -> list[Value]:
     return [key for key in given if key]
 
 
-def _other_uses(graph: Graph) -> dict[Node, list[str]]:
-    """Return for each key the buckets under it that do not hold derived personal data, and nothing else."""
-    others: dict[Node, list[str]] = {}
-    for bucket in graph.nodes(BUCKET):
-        if roles_of(bucket) == {DERIVED_PII}:
-            continue
-        for key in {_key_of(given) for given in _keys_given(bucket)}:
-            if key is not None:
-                others.setdefault(key, []).append(bucket.logical_id)
-    return others
+def _other_uses(bucket: Node) -> Iterator[tuple[Node | None, str]]:
+    """Yield the keys of a bucket that does not hold derived personal data, and nothing else."""
+    for given in _keys_given(bucket):
+        if roles_of(bucket) != {DERIVED_PII}:
+            yield _key_of(given), bucket.logical_id
 
 
 def _key_of(given: Value) -> Node | None:
@@ -170,12 +165,10 @@ def _key_of(given: Value) -> Node | None:
             return named
         if named.type == ALIAS:
             return graph.target(named["TargetKeyId"], KEY)
-    aliases = graph.once(
-        "aliases of keys", lambda: {alias["AliasName"].identity: alias for alias in graph.nodes(ALIAS)}
-    )
+    aliases = graph.joined("aliases of keys", (ALIAS,), lambda alias: [(alias["AliasName"].identity, alias)])
     name = given.literal
     plain = f"alias/{name.partition(':alias/')[2]}" if isinstance(name, str) and ":alias/" in name else name
-    alias = aliases.get(given.identity if plain is None else plain)
+    alias = aliases.last(given.identity if plain is None else plain)
     return None if alias is None or not alias["AliasName"] else graph.target(alias["TargetKeyId"], KEY)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ml_lens.rules.buckets import BUCKET, DATA_LAKE, Location, location_of, roles_of
-from ml_lens.rules.graph import Graph, Node
+from ml_lens.rules.graph import Node
 from ml_lens.rules.rule import ERROR, rule
 from ml_lens.rules.values import Value
 from ml_lens.rules.verdicts import (
@@ -90,9 +90,9 @@ def lake_is_governed(node: Node) -> Iterator[Verdict]:
 def _is_registered(bucket: Node) -> Iterator[Verdict]:
     if DATA_LAKE not in roles_of(bucket):
         return
-    locations = bucket.graph.once("registered locations", lambda: _locations(bucket.graph))
+    locations = bucket.graph.joined("registered locations", (LOCATION,), _locations)
     prefix = bucket.declared_prefix or ""
-    if any(not prefix or prefix.startswith(at.key.rstrip("*")) for at in locations.get(bucket, [])):
+    if any(not prefix or prefix.startswith(at.key.rstrip("*")) for at in locations.at(bucket)):
         return
     for registered in bucket.graph.nodes(LOCATION):
         arn = registered["ResourceArn"]
@@ -104,13 +104,10 @@ def _is_registered(bucket: Node) -> Iterator[Verdict]:
     yield fails(bucket, f"no AWS::LakeFormation::Resource of the app registers {what}").named("registered")
 
 
-def _locations(graph: Graph) -> dict[Node, list[Location]]:
-    found: dict[Node, list[Location]] = {}
-    for registered in graph.nodes(LOCATION):
-        location = location_of(registered["ResourceArn"])
-        if location.bucket is not None:
-            found.setdefault(location.bucket, []).append(location)
-    return found
+def _locations(registered: Node) -> Iterator[tuple[Node, Location]]:
+    location = location_of(registered["ResourceArn"])
+    if location.bucket is not None:
+        yield location.bucket, location
 
 
 def _is_narrow(grant: Node) -> Iterator[Verdict]:

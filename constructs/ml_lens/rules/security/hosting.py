@@ -176,11 +176,13 @@ Properties:
 )
 def serverless_is_a_choice(config: Node) -> Iterator[Verdict]:
     """Report serverless variants once."""
-    names = [variant["VariantName"].shown for variant in variants(config) if is_serverless(variant)]
+    every = [*variants(config), *shadow_variants(config)]
+    serverless = [variant for variant in every if is_serverless(variant)]
+    names = [variant["VariantName"].shown for variant in serverless]
     if names:
         lacks = "no VPC, network isolation, data capture, further variant or multi-model endpoint"
         told = f"{', '.join(names)} is serverless: {lacks}"
-        yield fails(config, told, path="ProductionVariants.ServerlessConfig")
+        yield fails(config, told, path=serverless[0]["ServerlessConfig"].path)
     if any(variant.is_open for variant in variants(config)):
         told = "ProductionVariants is left open by the template, so nobody knows whether one is serverless"
         yield unknown(config, told, path="ProductionVariants")

@@ -13,7 +13,7 @@ from ml_lens.rules.startable import started_of
 from ml_lens.rules.verdicts import Verdict, fails, must_hold, must_satisfy
 
 if TYPE_CHECKING:
-    from ml_lens.rules.graph import Graph, Node
+    from ml_lens.rules.graph import Node
     from ml_lens.rules.values import Value
 
 METHOD: Final = "AWS::ApiGateway::Method"
@@ -76,7 +76,7 @@ def _route_is_authorized(route: Node) -> Verdict | None:
     api = route.graph.target(route["ApiId"], _API)
     if api is None or api["ProtocolType"].literal != "WEBSOCKET":
         return _knows_callers(route["AuthorizationType"])
-    connect = route.graph.once("connect routes", lambda: _connect_routes(route.graph)).get(api)
+    connect = route.graph.joined("connect routes", (ROUTE,), _connect_routes).last(api)
     if connect is None:
         return fails(route, "reaches the model in a WebSocket API without a route $connect that authorizes")
     return _knows_callers(connect["AuthorizationType"])
@@ -102,13 +102,11 @@ def _function(uri: Value) -> Node | None:
     found = started_of(uri)
     if found is None:
         named = _FUNCTION_IN_URI.search(uri.text or "")
-        by_name = uri.node.graph.once("functions by name", lambda: _functions_by_name(uri.node.graph))
-        found = by_name.get(named[1]) if named else None
+        by_name = uri.node.graph.joined(
+            "functions by name", (FUNCTION,), lambda node: [(str(node["FunctionName"].literal), node)]
+        )
+        found = by_name.last(named[1]) if named else None
     return found if found is not None and found.type == FUNCTION else None
-
-
-def _functions_by_name(graph: Graph) -> dict[str, Node]:
-    return {str(node["FunctionName"].literal): node for node in graph.nodes(FUNCTION)}
 
 
 def _behind_route(route: Node) -> Value:
@@ -117,13 +115,10 @@ def _behind_route(route: Node) -> Value:
     return target if integration is None else integration["IntegrationUri"]
 
 
-def _connect_routes(graph: Graph) -> dict[Node, Node]:
-    found = {}
-    for route in graph.nodes(ROUTE):
-        api = graph.target(route["ApiId"], _API) if route["RouteKey"].literal == _CONNECT else None
-        if api is not None:
-            found[api] = route
-    return found
+def _connect_routes(route: Node) -> Iterator[tuple[Node, Node]]:
+    api = route.graph.target(route["ApiId"], _API) if route["RouteKey"].literal == _CONNECT else None
+    if api is not None:
+        yield api, route
 
 
 @rule(

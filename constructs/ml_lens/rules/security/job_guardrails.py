@@ -148,7 +148,8 @@ Properties:
     lens2025=("MLSEC03-BP01", "MLSEC04-BP01"),
     settled=(
         "People work with a role that accounts, SAML or OIDC may take, or that a notebook, a domain, a user profile "
-        "or a space gives them; users, groups and permission sets are people.",
+        "or a space gives them; users, groups and permission sets are people. A role of another account, named by its "
+        "ARN, is a machine, unless single sign-on made it.",
         "Only what the call has is asked for: transform jobs have a volume key and no network, models have a network "
         "and no key; neither encrypts between instances.",
         "A condition of an Allow counts when it fails for a request without the key: IfExists and ForAllValues do "

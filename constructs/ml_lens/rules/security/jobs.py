@@ -10,6 +10,7 @@ from ml_lens.rules.instances import has_local_disks, instance_types, resources_o
 from ml_lens.rules.rule import ERROR, TRAINING_TASK, rule
 from ml_lens.rules.tasks import about, open_request
 from ml_lens.rules.verdicts import (
+    FAIL,
     Verdict,
     all_of,
     must_equal,
@@ -90,8 +91,8 @@ Properties:
         "Only what the API of a job has is demanded: a transform job has a volume key and an output key, an AutoML "
         "job has no network isolation, and a labeling job has a network and volumes only when it labels with a model.",
         "Instances with NVMe disks take no volume key, because their hardware encrypts the disks.",
-        "Without traffic encryption, a job that surely has one instance is a warning; a count that is open may be "
-        "more than one, and is an error.",
+        "Without traffic encryption, a job of one instance is a warning, and one whose number of instances is open is "
+        "left open.",
         "Any KMS key will do, also one that AWS manages.",
         "A processing job without ProcessingOutputConfig writes nothing that would need a key.",
         "A serverless training job has neither instances nor volumes of yours.",
@@ -248,8 +249,7 @@ def _shielded(shield: _Shield, *, one_instance_may_do: bool) -> Iterator[Verdict
         yield must_exist(shield.output["KmsKeyId"]).named("outputKms")
     if shield.encrypted_traffic is not None:
         verdict = must_equal(shield.encrypted_traffic, True).named("interContainer")
-        alone = one_instance_may_do and shield.cluster is not None and _is_one_instance(shield.cluster)
-        yield verdict.as_warning() if alone else verdict
+        yield _by_instances(verdict, shield.cluster) if one_instance_may_do and shield.cluster else verdict
     if shield.isolation is not None:
         verdict = must_equal(shield.isolation, True).named("isolation")
         yield verdict.as_warning() if one_instance_may_do else verdict
@@ -270,8 +270,13 @@ def _volumes_have_a_key(cluster: Value) -> Verdict:
     return unknown(cluster.node, told, path=unsure.path)
 
 
-def _is_one_instance(cluster: Value) -> bool:
+def _by_instances(verdict: Verdict, cluster: Value) -> Verdict:
+    """Warn of one instance, which has nobody to talk to; leave it open where the number is."""
     groups = cluster["InstanceGroups"].elements
-    if groups:
-        return len(groups) == 1 and groups[0]["InstanceCount"].number == 1
-    return cluster["InstanceCount"].number == 1
+    count = groups[0]["InstanceCount"] if len(groups) == 1 else cluster["InstanceCount"]
+    if len(groups) > 1 or verdict.answer is not FAIL:
+        return verdict
+    if count.is_open:
+        told = f"{count.path} is {count.shown}, which the template leaves open; if it is not 1, {verdict.message}"
+        return unknown(cluster.node, told, path=count.path)
+    return verdict.as_warning() if count.number == 1 else verdict

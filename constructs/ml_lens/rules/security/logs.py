@@ -105,7 +105,7 @@ def _of_group(group: Node) -> Iterator[Verdict]:
     if not problems:
         return
     name = group["LogGroupName"]
-    if (name.text or "").startswith(_STARTS) or group in _groups_in_use(group.graph):
+    if (name.text or "").startswith(_STARTS) or _is_in_use(group):
         yield from problems
     elif may_start_with(name, *_STARTS) and _is_ml_app(group.graph):
         told = f"{name.path} is {name.shown}, which the template leaves open; {problems[0].message}"
@@ -161,9 +161,9 @@ def _group_of_function(function: Node) -> Node | None:
 
 
 def _of_owner(owner: Node) -> Iterator[Verdict]:
-    first = owner.graph.once("first owner of each job log", lambda: _first_owners(owner.graph))
-    for name, starter in first.items():
-        if starter is owner and log_group_called(owner.graph, name) is None:
+    owners = owner.graph.joined("owners of job logs", (STATE_MACHINE, PIPELINE), _job_logs)
+    for name, _ in dict(_job_logs(owner)).items():
+        if log_group_called(owner.graph, name) is None and owners.first(name) is owner:
             told = f"starts jobs that log to {name}, and no log group of the app has that name"
             missing = _missing(owner, told, log_group_maybe_called(owner.graph, name))
             yield missing if name == _OF_TRAINING else missing.as_warning()
@@ -178,39 +178,37 @@ def _may_train(owner: Node) -> bool:
     return owner.type == PIPELINE or (role is not None and role.may(*_TRAINS))
 
 
-def _first_owners(graph: Graph) -> dict[str, Node]:
-    first: dict[str, Node] = {}
-    for owner in graph.nodes(STATE_MACHINE, PIPELINE):
-        for task in training_tasks(owner):
-            first.setdefault(_GROUP_OF_KIND[task.kind], owner)
-    return first
+def _job_logs(owner: Node) -> Iterator[tuple[str, Node]]:
+    return ((_GROUP_OF_KIND[task.kind], owner) for task in training_tasks(owner))
 
 
-def _groups_in_use(graph: Graph) -> set[Node]:
-    return graph.once("log groups of functions and machines", lambda: set(_used(graph)))
+def _is_in_use(group: Node) -> bool:
+    graph = group.graph
+    return graph.joined("log groups of functions and machines", (FUNCTION, STATE_MACHINE), _used).has(group)
 
 
-def _used(graph: Graph) -> Iterator[Node]:
-    for function in graph.nodes(FUNCTION):
-        group = _group_of_function(function)
-        if group is not None and is_ml_function(function):
-            yield group
-    for machine in graph.nodes(STATE_MACHINE):
-        for destination in machine["LoggingConfiguration"]["Destinations"].elements:
-            group = log_group_of(destination["CloudWatchLogsLogGroup"]["LogGroupArn"])
-            if group is not None and training_tasks(machine):
-                yield group
+def _used(node: Node) -> Iterator[tuple[Node, bool]]:
+    if node.type == FUNCTION:
+        group = _group_of_function(node)
+        if group is not None and is_ml_function(node):
+            yield group, True
+        return
+    for destination in node["LoggingConfiguration"]["Destinations"].elements:
+        group = log_group_of(destination["CloudWatchLogsLogGroup"]["LogGroupArn"])
+        if group is not None and training_tasks(node):
+            yield group, True
 
 
 def _is_ml_app(graph: Graph) -> bool:
-    return graph.once(
-        "an app with endpoints, jobs or functions that call them",
-        lambda: (
-            bool(graph.nodes(ENDPOINT))
-            or any(training_tasks(owner) for owner in graph.nodes(STATE_MACHINE, PIPELINE))
-            or any(is_ml_function(function) for function in graph.nodes(FUNCTION))
-        ),
-    )
+    """Whether the app has endpoints, jobs, or functions that call them."""
+    types = (ENDPOINT, STATE_MACHINE, PIPELINE, FUNCTION)
+    return graph.joined("machine learning", types, lambda node: [(_is_of_ml(node), True)]).has(True)
+
+
+def _is_of_ml(node: Node) -> bool:
+    if node.type == FUNCTION:
+        return is_ml_function(node)
+    return node.type == ENDPOINT or bool(training_tasks(node))
 
 
 _JUDGES: Final[Mapping[str, Callable[[Node], Iterator[Verdict]]]] = {

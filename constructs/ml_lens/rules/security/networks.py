@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ml_lens.rules.networks import FLOW_LOG, Network, Placed, missing, ml_networks, place, placed
+from ml_lens.rules.networks import FLOW_LOG, Network, Placed, for_each_network, missing, place
 from ml_lens.rules.rule import APP, ERROR, rule
 from ml_lens.rules.verdicts import Verdict, all_of, any_of, must_equal, unknown
 
@@ -48,19 +48,19 @@ Properties:
 )
 def ml_vpc_has_flow_logs(graph: Graph) -> Iterator[Verdict]:
     """Look for a flow log of the VPC, or one of each subnet."""
-    logs = placed(graph, FLOW_LOG, "ResourceId")
-    for network in ml_networks(graph):
+    logs = Placed(graph, FLOW_LOG, "ResourceId")
+
+    def has_flow_logs(network: Network) -> Iterator[Verdict]:
         found = [*_of_vpc(network, logs), *_of_subnets(network, logs)]
-        if found:
-            yield any_of(*found)
-        else:
-            yield from missing(network, "has no flow log")
+        return iter((any_of(*found),)) if found else missing(network, "has no flow log")
+
+    return for_each_network(graph, has_flow_logs)
 
 
 def _of_vpc(network: Network, logs: Placed) -> list[Verdict]:
     if network.place is None:
         return []
-    own = [_of_all_traffic(log) for log in logs.at.get(network.place, [])]
+    own = [_of_all_traffic(log) for log in logs.at(network.place)]
     return own + [
         unknown(
             log,
@@ -73,7 +73,7 @@ def _of_vpc(network: Network, logs: Placed) -> list[Verdict]:
 
 def _of_subnets(network: Network, logs: Placed) -> list[Verdict]:
     """Return one verdict if each subnet that is used has a flow log of its own."""
-    each = [logs.at.get(where, []) for where in {place(subnet): None for subnet in network.subnets}]
+    each = [logs.at(where) for where in {place(subnet): None for subnet in network.subnets}]
     if not all(each):
         return []
     return [all_of(*(any_of(*(_of_all_traffic(log) for log in own)) for own in each))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ml_lens.rules.buckets import MODEL_ARTIFACTS, TEMPORARY_RAW, TRAINING_DATA
@@ -82,7 +82,7 @@ Properties:
 def phases_are_separate(node: Node) -> Iterator[Verdict]:
     """Compare what one role may do in each phase."""
     held_by = role(node)
-    deploying = [each for each in held_by.allowing(*DEPLOYMENTS) if each.covers_by_name(*DEPLOYMENTS)]
+    deploying = _allowing(held_by, DEPLOYMENTS, "endpoint", "endpoint-config")
     if deploying:
         yield from _only_deploys(held_by, deploying[0])
         yield from _touches_no_training_data(held_by)
@@ -100,8 +100,18 @@ def phases_are_separate(node: Node) -> Iterator[Verdict]:
                 )
 
 
+def _allowing(held_by: Role, apis: Sequence[str], *kinds: str) -> list[Statement]:
+    """Return what allows one of ``apis``: by name, or by every action on what may be one of ``kinds``."""
+    return [
+        each
+        for each in held_by.allowing(*apis)
+        if each.covers_by_name(*apis)
+        or (each.covers_apart(*apis) and any(each.may_name(kind) for kind in kinds))
+    ]
+
+
 def _only_deploys(held_by: Role, deploying: Statement) -> Iterator[Verdict]:
-    training = [each for each in held_by.allowing(*_TRAINING) if each.covers_by_name(*_TRAINING)]
+    training = _allowing(held_by, _TRAINING, "training-job", "hyper-parameter-tuning-job")
     if training:
         told = "may both train models and deploy them"
         if any(each.body["Effect"].is_open for each in (deploying, training[0])):

@@ -14,12 +14,15 @@ from ml_lens.rules.networks import (
     VPC_ENDPOINT,
     Network,
     Placed,
+    for_each_network,
+    is_network,
     missing,
-    ml_networks,
-    placed,
+    place,
+    runs_somewhere,
 )
 from ml_lens.rules.policies import Statement, statements
 from ml_lens.rules.rule import APP, ERROR, WARNING, rule
+from ml_lens.rules.tasks import Task
 from ml_lens.rules.verdicts import (
     FAIL,
     PASS,
@@ -42,6 +45,7 @@ PRIVATE_IMAGES = ("ecr.api", "ecr.dkr")
 _SERVICE: Final = re.compile(
     r"\.(s3|logs|kms|sts|notebook|studio|ecr\.(?:api|dkr)|sagemaker\.[a-z-]+?)(?:-fips)?$"
 )
+_EMR: Final = "AWS::EMR::Cluster"
 _EVERYWHERE: Final = re.compile(r"\*+|arn:[^:]*:(?:s3|sagemaker):[^:]*:[^:]*:[*/]+")
 
 
@@ -71,6 +75,7 @@ Properties:
     same_as=("SecurityHub:EC2.10", "SecurityHub:EC2.55", "SecurityHub:EC2.56"),
     settled=(
         "Which networks are judged, and what becomes of one that is not part of the app, is as with flow logs.",
+        "A network in which only EMR clusters run needs no endpoint of SageMaker.",
         "Notebooks need the notebook endpoint and domains the studio endpoint besides the six.",
         "A private image is one from a private registry of Amazon ECR, those from which AWS serves its own included.",
         "Private DNS is asked of the interface endpoints of these services only; one with it is enough for a "
@@ -80,20 +85,23 @@ Properties:
 )
 def ml_vpc_has_endpoints(graph: Graph) -> Iterator[Verdict]:
     """Compare the endpoints of the VPC with those that its users need."""
-    endpoints = placed(graph, VPC_ENDPOINT, "VpcId")
-    for network in ml_networks(graph):
-        here: dict[str | None, list[Node]] = {}
-        for endpoint in endpoints.at.get(network.place, ()) if network.place is not None else ():
-            here.setdefault(_service(endpoint), []).append(endpoint)
-        is_private, image = _private_image(network)
-        needed = _needed(network, private_images=is_private)
-        for service in needed:
-            if service in here:
-                yield any_of(*(_answers(endpoint, service) for endpoint in here[service]))
-        yield from _lacking([service for service in needed if service not in here], here, network, endpoints)
-        if image is not None and not set(PRIVATE_IMAGES) <= set(here):
-            told = f"{image.path} is {image.shown}; if it is private, the network needs {' and '.join(PRIVATE_IMAGES)}"
-            yield unknown(image.node, told, path=image.path)
+    endpoints = Placed(graph, VPC_ENDPOINT, "VpcId")
+    return for_each_network(graph, lambda network: _has_endpoints(network, endpoints))
+
+
+def _has_endpoints(network: Network, endpoints: Placed) -> Iterator[Verdict]:
+    here: dict[str | None, list[Node]] = {}
+    for endpoint in endpoints.at(network.place):
+        here.setdefault(_service(endpoint), []).append(endpoint)
+    is_private, image = _private_image(network)
+    needed = _needed(network, private_images=is_private)
+    for service in needed:
+        if service in here:
+            yield any_of(*(_answers(endpoint, service) for endpoint in here[service]))
+    yield from _lacking([service for service in needed if service not in here], here, network, endpoints)
+    if image is not None and not set(PRIVATE_IMAGES) <= set(here):
+        told = f"{image.path} is {image.shown}; if it is private, the network needs {' and '.join(PRIVATE_IMAGES)}"
+        yield unknown(image.node, told, path=image.path)
 
 
 @rule(
@@ -133,29 +141,29 @@ Properties:
 )
 def endpoint_policy_is_restricted(graph: Graph) -> Iterator[Verdict]:
     """Look for a statement that allows everybody everything everywhere."""
-    networks = ml_networks(graph)
-    endpoints = placed(graph, VPC_ENDPOINT, "VpcId")
-    places = {network.place for network in networks}
-    for where, here in endpoints.at.items():
-        if where in places:
-            yield from (_restricted(endpoint) for endpoint in _guarded(here))
-    if None in places:
-        outside = [
-            endpoint for where, here in endpoints.at.items() if where not in places for endpoint in here
-        ]
-        elsewhere = [endpoint for endpoint in outside if endpoint["VpcId"].is_literal]
-    else:
-        elsewhere = []
-    for endpoint in _guarded([*elsewhere, *(endpoints.elsewhere if networks else ())]):
-        if _restricted(endpoint).answer is not PASS:
-            vpc = endpoint["VpcId"]
+    endpoints = Placed(graph, VPC_ENDPOINT, "VpcId")
+    for endpoint in graph.nodes(VPC_ENDPOINT):
+        yield from graph.apart(lambda endpoint=endpoint: _lets_through(endpoint, endpoints))  # type: ignore[misc]
+
+
+def _lets_through(endpoint: Node, endpoints: Placed) -> Iterator[Verdict]:
+    if _family(endpoint) is None:
+        return
+    graph, vpc = endpoint.graph, endpoint["VpcId"]
+    where = place(vpc)
+    if where is not None and is_network(graph, where):
+        yield _restricted(endpoint)
+    elif vpc.is_literal or endpoints.is_elsewhere(endpoint):
+        may_learn = runs_somewhere(graph, unknown=vpc.is_literal)
+        if may_learn and _restricted(endpoint).answer is not PASS:
             told = f"{vpc.path} is {vpc.shown}, where machine learning may run; the policy is not known to restrict"
             yield unknown(endpoint, told, path=vpc.path)
 
 
 def _needed(network: Network, *, private_images: bool) -> list[str]:
+    sparks_only = all(not isinstance(use.user, Task) and use.user.type == _EMR for use in network.uses)
     return [
-        *ALWAYS,
+        *(each for each in ALWAYS if not (sparks_only and each.startswith("sagemaker."))),
         *(PRIVATE_IMAGES if private_images else ()),
         *(("notebook",) if network.used_by(NOTEBOOK) else ()),
         *(("studio",) if network.used_by(DOMAIN) else ()),
@@ -205,10 +213,6 @@ def _lacking(
     for value in (*(endpoint["VpcId"] for endpoint in offered), *hidden):
         told = f"{value.path} is {value.shown}; without it the network lacks {', '.join(services)}"
         yield unknown(value.node, told, path=value.path)
-
-
-def _guarded(endpoints: Iterable[Node]) -> list[Node]:
-    return [endpoint for endpoint in endpoints if _family(endpoint) is not None]
 
 
 def _family(endpoint: Node) -> str | None:
