@@ -131,8 +131,9 @@ cdk.Validations.of(desk).acknowledge(
 )
 ```
 
-The finding then stands in `validation-report.json` as suppressed, with the reason. Acknowledgements are part of the
-app, so the command line, which sees templates only, reports such findings still.
+The id without `MLLens::` works as well, as in the packs of cdk-nag. The finding then stands in
+`validation-report.json` as suppressed, with the reason. Acknowledgements are part of the app, so the command line, which
+sees templates only, reports such findings still.
 
 ## Options
 
@@ -153,7 +154,7 @@ these, it belongs to production.
 
 Some rules look at a resource for what it is used for. Buckets are recognized by their use: where a model loads its
 artifacts from, where a training job reads, where an endpoint writes what it captures. The template may say it instead,
-and then that counts:
+and then that counts. A bucket of which nothing tells what it is for is not judged by the rules on data, so say it:
 
 ```yaml
 Images:
