@@ -1,5 +1,6 @@
 """What a template leaves open is tried in every way, and merged as a careful reviewer would."""
 
+import gc
 import json
 from typing import Any
 
@@ -223,6 +224,17 @@ def test_a_rule_that_breaks_leaves_the_answer_open_and_says_so() -> None:
         raise KeyError("oh")
 
     assert answers(broken, {}) == [("unresolved:Properties", "warning")]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_judging_leaves_the_garbage_collector_as_it_was(collects: bool) -> None:
+    was_at_work = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        judge([read("App", {})], Options())
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if was_at_work else gc.disable)()
 
 
 def test_open_answers_may_be_errors_or_left_out() -> None:

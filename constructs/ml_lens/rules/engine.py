@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +35,27 @@ def judge(
     templates: Sequence[TemplateFile], options: Options, rules: Sequence[Rule] = RULES
 ) -> tuple[Finding, ...]:
     """Return what ``rules`` find in all ``templates`` together, sorted by template, resource and rule."""
-    graph = Graph(templates, options)
-    findings = [
-        finding
-        for rule in rules
-        if rule.pillar in options.pillars
-        for finding in _findings(rule, _verdicts(rule, graph), options)
-    ]
+    with _collector_at_rest():
+        graph = Graph(templates, options)
+        findings = [
+            finding
+            for rule in rules
+            if rule.pillar in options.pillars
+            for finding in _findings(rule, _verdicts(rule, graph), options)
+        ]
     return tuple(sorted(findings, key=lambda found: (found.template, found.resource, found.id)))
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the garbage collector from walking a graph that grows, and of which nothing is garbage, ever again."""
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
 
 
 def _verdicts(rule: Rule, graph: Graph) -> Iterator[Verdict]:
