@@ -132,8 +132,8 @@ cdk.Validations.of(desk).acknowledge(
 ```
 
 The id without `MLLens::` works as well, as in the packs of cdk-nag. The finding then stands in
-`validation-report.json` as suppressed, with the reason. Acknowledgements are part of the app, so the command line, which
-sees templates only, reports such findings still.
+`validation-report.json` as suppressed, with the reason. Acknowledgements are part of the app, so the command line,
+which sees templates only, reports such findings still.
 
 ## Options
 
