@@ -81,7 +81,7 @@ def test_the_readme_shows_the_ten_lines_that_the_installed_wheel_is_tested_with(
     assert snippets("README.md") == [text("tests/app/ten_lines.py")]
 
 
-@pytest.mark.parametrize("package", ["ml_lens.foundation", "ml_lens.ai_services"])
+@pytest.mark.parametrize("package", ["ml_lens.foundation", "ml_lens.ai_services", "ml_lens.hosting"])
 def test_every_public_name_is_explained(package: str) -> None:
     explained = set(re.findall(r"^### `(\w+)`$", text("docs/constructs.md"), re.MULTILINE)) | {"PropError"}
     assert set(importlib.import_module(package).__all__) <= explained

@@ -1,0 +1,101 @@
+"""The model itself: what training made, packed as SageMaker reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aws_cdk import Token
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from ml_lens.foundation.props import PropChecks
+from ml_lens.foundation.storage import grant
+from ml_lens.hosting.images import ModelImage
+
+_SUFFIX = ".tar.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredArtifact:
+    """An artifact in its bucket."""
+
+    bucket: s3.IBucket
+    """The bucket."""
+    key: str
+    """The object's key."""
+
+    @property
+    def url(self) -> str:
+        """The location, as SageMaker takes it."""
+        return self.bucket.s3_url_for_object(self.key)
+
+    def grant_read(self, grantee: iam.IGrantable) -> None:
+        """Let ``grantee`` read this one object, and decrypt it."""
+        grant(grantee, ["s3:GetObject"], self.bucket.arn_for_objects(self.key))
+        if self.bucket.encryption_key is not None:
+            grant(grantee, ["kms:Decrypt"], self.bucket.encryption_key.key_arn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArtifact:
+    """Names a model artifact, a ``.tar.gz`` in S3 or on this machine. Use one of the class methods.
+
+    Lens: MDL-01, MDL-02.
+    """
+
+    bucket: s3.IBucket | None = None
+    """Where it is. Default: on this machine."""
+    key: str = ""
+    """The object's key."""
+    path: Path | None = None
+    """The file on this machine. Default: in S3."""
+
+    @classmethod
+    def in_bucket(cls, bucket: s3.IBucket, key: str) -> "ModelArtifact":
+        """Take the object ``key`` of ``bucket``.
+
+        Give every version a key of its own: CloudFormation does not see that an object was replaced.
+        """
+        return cls(bucket=bucket, key=key)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "ModelArtifact":
+        """Take a file of this machine, which the CDK uploads; for samples and trials."""
+        return cls(path=path)
+
+    def check(self, props: PropChecks) -> None:
+        """Refuse what is no artifact."""
+        name = str(self.path) if self.path else self.key
+        if not Token.is_unresolved(name):
+            props.require(
+                name.endswith(_SUFFIX) and not name.startswith(("/", "s3://") if self.path is None else ()),
+                "model.artifact",
+                f"{name!r} is no model artifact; give the key or the path of a file that ends in {_SUFFIX!r}",
+            )
+        if self.path is not None and name.endswith(_SUFFIX):
+            props.require(
+                self.path.is_file(),
+                "model.artifact",
+                f"there is no file {name!r}; train the model first, or take one from S3 with ModelArtifact.in_bucket()",
+            )
+
+    def bind(self, scope: Construct) -> StoredArtifact:
+        """Return the artifact where SageMaker finds it."""
+        if self.bucket is not None:
+            return StoredArtifact(bucket=self.bucket, key=self.key)
+        asset = assets.Asset(scope, "Artifact", path=str(self.path))
+        return StoredArtifact(bucket=asset.bucket, key=asset.s3_object_key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """One version of a model: what training made, and the container that serves it."""
+
+    image: ModelImage
+    """The container that serves it."""
+    artifact: ModelArtifact
+    """What training made."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the container, up to a hundred. Default: none."""
