@@ -74,11 +74,18 @@ def synthesis(path: Path, outdir: Path, *packs: type) -> None:
 
 def beside_other_packs(folder: Path) -> None:
     (path,) = written(folder, 1, STACK)
-    bare = median_ms(lambda: synthesis(path, folder / "bare"))
+    taken: dict[str, list[float]] = {"": [], MLLensChecks.__name__: [], AwsSolutionsChecks.__name__: []}
+    for turn in range(REPEATS + 2):  # in turn, after two rounds in which Node.js warms up
+        for pack in (None, MLLensChecks, AwsSolutionsChecks):
+            name = pack.__name__ if pack else ""
+            start = time.perf_counter()
+            synthesis(path, folder / f"{turn}{name}", *([pack] if pack else []))
+            if turn > 1:
+                taken[name].append((time.perf_counter() - start) * 1000)
+    bare, *others = (statistics.median(each) for each in taken.values())
     print(f"synthesis of a CDK app with {STACK} resources, {bare:.0f} ms without packs; added by")
-    for pack in (MLLensChecks, AwsSolutionsChecks):
-        took = median_ms(lambda pack=pack: synthesis(path, folder / pack.__name__, pack))  # type: ignore[misc]
-        print(f"  {pack.__name__:<20}{took - bare:9.0f} ms{(took - bare) / bare:7.2f} x the synthesis itself")
+    for name, took in zip(list(taken)[1:], others, strict=True):
+        print(f"  {name:<20}{took - bare:9.0f} ms{(took - bare) / bare:7.2f} x the synthesis itself")
 
 
 def main() -> None:
