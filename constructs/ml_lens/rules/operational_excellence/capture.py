@@ -46,6 +46,7 @@ Properties:
       - CaptureMode: Output
     KmsKeyId: !GetAtt Key.Arn
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020=("MLOPS 05", "MLOPS 06"),
     lens2025="MLPERF06-BP03",
     settled=(

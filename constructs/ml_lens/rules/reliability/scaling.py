@@ -68,6 +68,7 @@ Properties:
   MinCapacity: 2
   MaxCapacity: 8
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020=("MLREL 03", "MLPER 02", "MLOPS 05"),
     lens2025="MLREL05-BP01",
     settled=(
@@ -153,6 +154,7 @@ Type: AWS::SageMaker::Endpoint
 Properties:
   RetainAllVariantProperties: true
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020="MLREL 03",
     lens2025="MLREL05-BP01",
     settled=(

@@ -50,6 +50,7 @@ Properties:
   PrimaryContainer:
     ModelPackageName: !Ref ModelPackage
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020=("MLREL 01", "MLOPS 04"),
     lens2025="MLOPS06-BP01",
     settled=(

@@ -53,6 +53,7 @@ Properties:
     Subnets: [!Ref PrivateSubnetA, !Ref PrivateSubnetB]
     SecurityGroupIds: [!Ref ModelSecurityGroup]
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020="MLSEC 03",
     lens2025="MLSEC04-BP01",
     same_as=("Config:sagemaker-model-in-vpc",),
@@ -78,6 +79,7 @@ Type: AWS::SageMaker::Model
 Properties:
   EnableNetworkIsolation: true
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020=("MLSEC 02", "MLSEC 03"),
     lens2025="MLSEC05-BP01",
     same_as=(
@@ -114,6 +116,7 @@ Properties:
     OutputConfig:
       KmsKeyId: !GetAtt Key.Arn
 """,
+    construct="ml_lens.hosting.HostedModel",
     lens2020="MLSEC 03",
     lens2025="MLSEC02-BP01",
     same_as=(

@@ -31,6 +31,7 @@ Properties:
   LogGroupName: !Ref FlowLogs
   DeliverLogsPermissionArn: !GetAtt FlowLogsRole.Arn
 """,
+    construct="ml_lens.foundation.MlNetwork",
     lens2020="MLSEC 02",
     lens2025="MLSEC04-BP01",
     same_as=("cdk-nag:AwsSolutions-VPC7", "SecurityHub:EC2.6"),

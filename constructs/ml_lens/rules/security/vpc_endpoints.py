@@ -70,6 +70,7 @@ Properties:
   SubnetIds: [!Ref SubnetA, !Ref SubnetB]
   SecurityGroupIds: [!Ref EndpointSecurityGroup]
 """,
+    construct="ml_lens.foundation.MlNetwork",
     lens2020=("MLSEC 02", "MLSEC 03"),
     lens2025="MLSEC04-BP01",
     same_as=("SecurityHub:EC2.10", "SecurityHub:EC2.55", "SecurityHub:EC2.56"),
@@ -128,6 +129,7 @@ Properties:
           StringEquals:
             aws:ResourceAccount: !Ref AWS::AccountId
 """,
+    construct="ml_lens.foundation.MlNetwork",
     lens2020="MLSEC 02",
     lens2025="MLSEC04-BP01",
     settled=(
