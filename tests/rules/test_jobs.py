@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
+from ml_lens.instance_types import family, has_local_disks, is_for_training, is_larger, is_previous_generation
 from ml_lens.rules.engine import judge
 from ml_lens.rules.finding import Finding
-from ml_lens.rules.instances import (
-    family,
-    has_local_disks,
-    is_for_training,
-    is_larger,
-    is_previous_generation,
-)
 from ml_lens.rules.options import Options
 from ml_lens.rules.templates import TemplateFile
 from tests.rules.cases.instances import FIT, RETIRED

@@ -4,9 +4,9 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.posture import Posture
 
 
@@ -29,13 +29,7 @@ class FlowLogs(Construct):
             log_key: Encrypts the log group; CloudWatch Logs must be allowed to use it.
         """
         super().__init__(scope, id)
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=log_key,
-            retention=posture.log_retention,
-            removal_policy=posture.removal_policy(self),
-        )
+        self.log_group = kept_log_group(self, posture=posture, key=log_key)
         self.role = self._role()
         # CDK's own FlowLog also lets the role pass itself on, which nothing needs.
         ec2.CfnFlowLog(

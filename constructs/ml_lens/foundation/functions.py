@@ -8,11 +8,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from ml_lens.foundation.acknowledgements import acknowledge
+from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.messaging import WorkQueue
 from ml_lens.foundation.observability import quiet_alarm
 from ml_lens.foundation.posture import Posture
@@ -90,13 +90,7 @@ class PythonFunction(Construct):
         self.timeout = timeout
         self._service = code.name
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=log_key,
-            retention=posture.log_retention,
-            removal_policy=posture.removal_policy(self),
-        )
+        self.log_group = kept_log_group(self, posture=posture, key=log_key)
         self.log_group.grant_write(self.role)
         self.function = lambda_.Function(
             self,

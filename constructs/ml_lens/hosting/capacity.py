@@ -8,27 +8,12 @@ from aws_cdk import Duration, Token
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks
 from ml_lens.hosting.deployments import Deployment
+from ml_lens.instance_types import family, has_local_disks
 
 _INSTANCE_TYPE = re.compile(
     r"ml\.(?P<family>[a-z]+\d[a-z0-9-]*)\.(?P<times>\d*)(?P<size>medium|large|xlarge)"
 )
-# Accelerated families whose name does not say that they have disks of their own, as the letter d does.
-_ACCELERATED_WITH_DISKS = (
-    "dl1",
-    "g5",
-    "g6",
-    "g6e",
-    "g7",
-    "g7e",
-    "p5",
-    "p5e",
-    "p5en",
-    "trn1",
-    "trn1n",
-    "trn2",
-)
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
-_DISKS = re.compile(r"[a-z]+\d+[a-z]*d[a-z]*|p6.*")
 _CORES = {"medium": 2, "large": 2, "xlarge": 4}
 
 
@@ -81,16 +66,12 @@ class Sizing:
     @property
     def has_disks(self) -> bool:
         """Whether the instances have NVMe disks, which their hardware encrypts and no key of KMS can."""
-        found = _INSTANCE_TYPE.fullmatch(self.type)
-        if found is None:
-            return False
-        return found["family"] in _ACCELERATED_WITH_DISKS or bool(_DISKS.fullmatch(found["family"]))
+        return has_local_disks(self.type)
 
     @property
     def has_arm(self) -> bool:
         """Whether the instances have Graviton processors, which need images of their own."""
-        found = _INSTANCE_TYPE.fullmatch(self.type)
-        return found is not None and bool(_GRAVITON.fullmatch(found["family"]))
+        return _GRAVITON.fullmatch(family(self.type)) is not None
 
     @property
     def cores(self) -> int:

@@ -3,11 +3,11 @@
 from aws_cdk import Duration, Names
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from ml_lens.foundation.keys import customer_key, let_log_groups_use
+from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks, checked_props
 from ml_lens.foundation.storage import DerivedDataBucket, grant
@@ -110,13 +110,8 @@ class HostedModel(Construct):
         """Name of the endpoint: what callers give."""
         self.key = customer_key(self, "Key", posture=posture, purpose="volumes and logs of an endpoint")
         let_log_groups_use(self.key)
-        self.log_group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/aws/sagemaker/Endpoints/{self.endpoint_name}",
-            encryption_key=self.key,
-            retention=posture.log_retention,
-            removal_policy=posture.removal_policy(self),
+        self.log_group = kept_log_group(
+            self, posture=posture, key=self.key, name=f"/aws/sagemaker/Endpoints/{self.endpoint_name}"
         )
         self.role = execution_role(self, "Role", connects=network is not None)
         self.log_group.grant(

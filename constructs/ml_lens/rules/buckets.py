@@ -29,7 +29,6 @@ __all__ = [
     "Location",
     "bucket_of",
     "buckets_that_may_have",
-    "buckets_with",
     "covers_objects",
     "has_role",
     "location_of",
@@ -82,12 +81,6 @@ def buckets_that_may_have(graph: Graph, *roles: str) -> list[Node]:
 
 def _ever_has(bucket: Node) -> frozenset[str]:
     return frozenset().union(*bucket.graph.ever(lambda: roles_of(bucket)))
-
-
-def buckets_with(graph: Graph, *roles: str) -> list[Node]:
-    """Return the buckets that have one of ``roles``."""
-    several = buckets_that_may_have(graph, *roles)
-    return [bucket for bucket in several if any(has_role(bucket, role) for role in roles)]
 
 
 def places_of(bucket: Node, role: str) -> list[str]:

@@ -57,7 +57,6 @@ SCALABLE_TARGET: Final = "AWS::ApplicationAutoScaling::ScalableTarget"
 SCALING_POLICY: Final = "AWS::ApplicationAutoScaling::ScalingPolicy"
 
 INSTANCE_COUNT: Final = "sagemaker:variant:DesiredInstanceCount"
-PROVISIONED_CONCURRENCY: Final = "sagemaker:variant:DesiredProvisionedConcurrency"
 COPY_COUNT: Final = "sagemaker:inference-component:DesiredCopyCount"
 
 HOSTED: Final = "hosted"

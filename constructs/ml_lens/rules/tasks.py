@@ -191,11 +191,6 @@ def training_tasks(node: Node) -> list[Task]:
     return node.graph.once(("tasks", node.key), lambda: list(_tasks(node)))
 
 
-def all_training_tasks(graph: Graph) -> list[Task]:
-    """Return what the app starts anywhere."""
-    return [task for owner in graph.nodes(STATE_MACHINE, PIPELINE) for task in training_tasks(owner)]
-
-
 def _tasks(node: Node) -> Iterator[Task]:
     if node.type == STATE_MACHINE:
         for state in states(node):

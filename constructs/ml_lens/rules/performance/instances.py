@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ml_lens.rules.instances import (
-    instance_types,
-    is_for_training,
-    is_larger,
-    is_previous_generation,
-    resources_of,
-)
+from ml_lens.instance_types import is_for_training, is_larger, is_previous_generation
+from ml_lens.rules.instances import instance_types, resources_of
 from ml_lens.rules.policies import role_of
 from ml_lens.rules.rule import ERROR, TRAINING_TASK, WARNING, rule
 from ml_lens.rules.tasks import STATE_MACHINE, Task, about, states, unread_body

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ml_lens.instance_types import has_local_disks
 from ml_lens.rules.endpoints import EXPERIMENT
-from ml_lens.rules.instances import has_local_disks
 from ml_lens.rules.rule import ERROR, rule
 from ml_lens.rules.verdicts import Verdict, any_of, must_equal, must_have_key, must_satisfy
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ml_lens.instance_types import has_local_disks
 from ml_lens.rules.endpoints import (
     CONFIG,
     MODEL,
@@ -15,7 +16,6 @@ from ml_lens.rules.endpoints import (
     shadow_variants,
     variants,
 )
-from ml_lens.rules.instances import has_local_disks
 from ml_lens.rules.rule import ERROR, WARNING, rule
 from ml_lens.rules.verdicts import (
     Verdict,

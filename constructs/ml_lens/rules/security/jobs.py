@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ml_lens.rules.instances import has_local_disks, instance_types, resources_of
+from ml_lens.instance_types import has_local_disks
+from ml_lens.rules.instances import instance_types, resources_of
 from ml_lens.rules.rule import ERROR, TRAINING_TASK, rule
 from ml_lens.rules.tasks import about, open_request
 from ml_lens.rules.verdicts import (
