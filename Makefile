@@ -27,7 +27,7 @@ install = $(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2),$(1
 STACKS = $(if $(filter all,$(SCENARIO)),--all,$(SCENARIO))
 CONTEXTS = -c scenarios=$(SCENARIO) $(CONTEXT)
 
-.PHONY: help setup setup-rehearsal rehearse test lint types synth bootstrap deploy walk destroy benchmark diagrams clean
+.PHONY: help setup setup-rehearsal rehearse test lint types synth bootstrap deploy walk destroy benchmark diagrams churn-models clean
 
 help: ## Show what can be asked for
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -75,6 +75,7 @@ types: $(VENV)/.ready ## Check types, strictly
 	@echo "types       mypy --strict"
 	@$(BIN)/mypy constructs stacks docs app.py
 	@for function in lambda/*/; do (cd $$function && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --no-error-summary .); done
+	@for job in jobs/*/; do (cd $$job && $(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --no-error-summary .); done
 
 synth: setup ## Make the templates in cdk.out [SCENARIO=name] [CONTEXT='-c key=value ...']
 	@$(CDK) synth --quiet $(CONTEXTS) $(filter-out --all,$(STACKS))
@@ -97,6 +98,9 @@ benchmark: setup-rehearsal ## Measure synthesis, rules, writers, imports and a r
 diagrams: $(VENV)/.ready ## Draw the pictures in the READMEs from the templates
 	@$(call install,$(VENV),-r requirements-docs.txt)
 	@$(BIN)/python -m docs.draw
+
+churn-models: $(VENV)/.ready ## Train every version of the sample model again, to the same bytes
+	@$(BIN)/python jobs/churn/reproduce.py
 
 clean: ## Remove everything that was built
 	@rm -rf $(VENV) .tools node_modules cdk.out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

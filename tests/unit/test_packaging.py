@@ -64,6 +64,38 @@ def test_the_wheel_holds_every_function_and_nothing_that_tools_left_behind(wheel
     assert not [name for name in held if name.startswith(("tests/", "stacks/", "constructs/"))]
 
 
+def test_the_wheel_holds_every_job_with_its_models(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    code = {
+        f"ml_lens/_assets/{file.relative_to(CHECKOUT).as_posix()}"
+        for pattern in ("*/*.py", "*/*.json", "*/models/*/model.json")
+        for file in (CHECKOUT / "jobs").glob(pattern)
+    }
+    assert {"ml_lens/_assets/jobs/churn/features.json", "ml_lens/_assets/jobs/churn/train.py"} <= code
+    assert code <= held
+
+
+def test_functions_and_jobs_are_found_in_the_checkout_and_in_the_wheel(
+    installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "find.py").write_text(
+        "from ml_lens.assets import function_code, job_code\n"
+        "print(function_code('face_attributes'))\nprint(job_code('churn'))\n"
+        "try:\n    job_code('chum')\nexcept FileNotFoundError as error:\n    print(error)\n"
+    )
+    for place, folder in (
+        (installed, installed / "ml_lens" / "_assets"),
+        (CHECKOUT / "constructs", CHECKOUT),
+    ):
+        done = run("find.py", at=tmp_path, PYTHONPATH=str(place))
+        assert done.returncode == 0, done.stderr
+        function, job, refusal = done.stdout.splitlines()
+        assert Path(function) == folder / "lambda" / "face_attributes"
+        assert Path(job) == folder / "jobs" / "churn"
+        assert refusal.startswith("no job 'chum' in")
+        assert refusal.endswith("there are: churn")
+
+
 def test_ten_lines_elsewhere_give_a_template(installed: Path, tmp_path: Path) -> None:
     assert len(TEN_LINES.read_text().splitlines()) <= 10
     (tmp_path / "app.py").write_text(TEN_LINES.read_text() + "import ml_lens\nprint(ml_lens.__file__)\n")
