@@ -16,7 +16,14 @@ _LISTS: tuple[tuple[str, str, str, str, str], ...] = (
     ("role", "iam", "list_roles", "Roles", "RoleName"),
     ("log group", "logs", "describe_log_groups", "logGroups", "logGroupName"),
     ("topic", "sns", "list_topics", "Topics", "TopicArn"),
+    ("endpoint", "sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
+    ("endpoint configuration", "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+    ("model", "sagemaker", "list_models", "Models", "ModelName"),
     ("state machine", "stepfunctions", "list_state_machines", "stateMachines", "name"),
+    ("REST API", "apigateway", "get_rest_apis", "items", "id"),
+    ("usage plan", "apigateway", "get_usage_plans", "items", "id"),
+    ("VPC endpoint", "ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("schedule", "scheduler", "list_schedules", "Schedules", "Name"),
 )
 # kind → service, operation, path to the entries, name of an entry
 _SINGLE: tuple[tuple[str, str, str, str, str], ...] = (
@@ -41,7 +48,7 @@ def inventory(sandbox: Sandbox) -> set[Thing]:
     for kind, service, operation, path, name in _SINGLE:
         answer = getattr(sandbox.client(service), operation)()
         found |= {(kind, _name(entry, name)) for entry in answer.get(path, [])}
-    for special in (_stacks, _keys, _glue):
+    for special in (_stacks, _keys, _glue, _networks, _user_pools, _web_acls):
         found |= set(special(sandbox.client))
     return found
 
@@ -72,3 +79,26 @@ def _glue(client: Callable[[str], Any]) -> Iterator[Thing]:
         yield "Glue database", database["Name"]
         for table in glue.get_tables(DatabaseName=database["Name"])["TableList"]:
             yield "Glue table", f"{database['Name']}.{table['Name']}"
+
+
+def _networks(client: Callable[[str], Any]) -> Iterator[Thing]:
+    """Yield what was added to the network that every account begins with."""
+    ec2 = client("ec2")
+    for page in ec2.get_paginator("describe_vpcs").paginate():
+        yield from (("VPC", each["VpcId"]) for each in page["Vpcs"] if not each["IsDefault"])
+    for page in ec2.get_paginator("describe_subnets").paginate():
+        yield from (("subnet", each["SubnetId"]) for each in page["Subnets"] if not each["DefaultForAz"])
+    for page in ec2.get_paginator("describe_security_groups").paginate():
+        for each in page["SecurityGroups"]:
+            if each["GroupName"] != "default":
+                yield "security group", each["GroupId"]
+
+
+def _user_pools(client: Callable[[str], Any]) -> Iterator[Thing]:
+    for page in client("cognito-idp").get_paginator("list_user_pools").paginate(MaxResults=60):
+        yield from (("user pool", each["Id"]) for each in page["UserPools"])
+
+
+def _web_acls(client: Callable[[str], Any]) -> Iterator[Thing]:
+    for each in client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"]:
+        yield "web ACL", each["Name"]
