@@ -6,7 +6,18 @@ from pathlib import Path
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 
-for function in ("erase_images", "face_attributes"):
+for function in (
+    "endpoint_reaper",
+    "erase_images",
+    "experiment_verdict",
+    "face_attributes",
+    "inference_api",
+    "load_report",
+    "load_worker",
+    "predict_objects",
+    "record_outcomes",
+    "transform_summary",
+):
     sys.path.insert(0, str(LAMBDA / function))
 
 # Powertools reads these when a handler is imported.

@@ -56,7 +56,9 @@ def model(stack: cdk.Stack, version: int = 1) -> ServedModel:
     )
     assert isinstance(models, s3.Bucket)
     return ServedModel(
-        image=ModelImage.xgboost(), artifact=ModelArtifact.in_bucket(models, f"churn/{version}/model.tar.gz")
+        image=ModelImage.xgboost(),
+        artifact=ModelArtifact.in_bucket(models, f"churn/{version}/model.tar.gz"),
+        version=f"{version}.0.0",
     )
 
 

@@ -16,7 +16,7 @@ from stacks import SCENARIOS
 ROOT = Path(__file__).resolve().parent.parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)\)")
-COMMAND = re.compile(r"\bmake ([a-z]+)")
+COMMAND = re.compile(r"\bmake ([a-z]+(?:-[a-z]+)*)")
 PAGES = (
     "README.md",
     "docs/constructs.md",

@@ -307,7 +307,12 @@ def test_metrics_are_those_of_the_variant(stack: cdk.Stack) -> None:
 def test_a_file_of_this_machine_becomes_an_artifact(stack: cdk.Stack, tmp_path: Path) -> None:
     packed = tmp_path / "model.tar.gz"
     packed.write_bytes(b"packed")
-    host(stack, model=ServedModel(image=ModelImage.scikit_learn(), artifact=ModelArtifact.from_file(packed)))
+    host(
+        stack,
+        model=ServedModel(
+            image=ModelImage.scikit_learn(), artifact=ModelArtifact.from_file(packed), version="1.0.0"
+        ),
+    )
     made = template(stack)
     url = made.only(MODEL)["PrimaryContainer"]["ModelDataUrl"]
     assert text(url["Fn::Join"][1][-1]).endswith(".gz")
@@ -317,9 +322,13 @@ def test_a_file_of_this_machine_becomes_an_artifact(stack: cdk.Stack, tmp_path: 
     assert "*" not in arn
 
 
+@pytest.mark.lens("HST-07")
 def test_environment_variables_reach_the_container(stack: cdk.Stack) -> None:
     host(stack, model=replace(model(stack), environment={"LOG": "warning"}))
-    assert template(stack).only(MODEL)["PrimaryContainer"]["Environment"] == {"LOG": "warning"}
+    assert template(stack).only(MODEL)["PrimaryContainer"]["Environment"] == {
+        "LOG": "warning",
+        "MODEL_VERSION": "1.0.0",
+    }
 
 
 def test_serverless_inference_has_no_instances_network_volume_or_record(stack: cdk.Stack) -> None:

@@ -55,7 +55,9 @@ def deployable(app: cdk.App, name: str, posture: Posture) -> None:
         )
     theirs = s3.Bucket.from_bucket_name(stack, "Theirs", "models-of-ours")
     served = ServedModel(
-        image=ModelImage.xgboost(), artifact=ModelArtifact.in_bucket(theirs, "churn/1/model.tar.gz")
+        image=ModelImage.xgboost(),
+        artifact=ModelArtifact.in_bucket(theirs, "churn/1/model.tar.gz"),
+        version="1.0.0",
     )
     capture = DataCapture(audit=AuditTrail(stack, "Audit", posture=posture))
     hosted = [

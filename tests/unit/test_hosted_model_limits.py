@@ -141,14 +141,18 @@ def test_a_network_without_private_subnets_is_refused(stack: cdk.Stack) -> None:
 @pytest.mark.parametrize("key", ["churn/model.zip", "/churn/model.tar.gz", "s3://b/model.tar.gz"])
 def test_what_is_no_artifact_is_refused(stack: cdk.Stack, key: str) -> None:
     bucket = s3.Bucket.from_bucket_name(stack, "Theirs", "theirs")
-    served = ServedModel(image=ModelImage.xgboost(), artifact=ModelArtifact.in_bucket(bucket, key))
+    served = ServedModel(
+        image=ModelImage.xgboost(), artifact=ModelArtifact.in_bucket(bucket, key), version="1.0.0"
+    )
     (found,) = problems(stack, model=served)
     assert found.startswith(f"model.artifact: {key!r} is no model artifact")
 
 
 def test_a_file_that_is_not_there_is_refused(stack: cdk.Stack, tmp_path: Path) -> None:
     missing = ModelArtifact.from_file(tmp_path / "model.tar.gz")
-    (found,) = problems(stack, model=ServedModel(image=ModelImage.xgboost(), artifact=missing))
+    (found,) = problems(
+        stack, model=ServedModel(image=ModelImage.xgboost(), artifact=missing, version="1.0.0")
+    )
     assert "train the model first" in found
 
 

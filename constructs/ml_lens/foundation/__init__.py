@@ -2,6 +2,7 @@
 
 from ml_lens.foundation.audit import AuditTrail
 from ml_lens.foundation.endpoint_policies import Perimeter
+from ml_lens.foundation.function_networks import FunctionNetwork
 from ml_lens.foundation.functions import PythonFunction
 from ml_lens.foundation.messaging import WorkQueue
 from ml_lens.foundation.network import MlNetwork
@@ -14,6 +15,7 @@ __all__ = [
     "AlarmTopic",
     "AuditTrail",
     "DerivedDataBucket",
+    "FunctionNetwork",
     "MlNetwork",
     "Perimeter",
     "Posture",

@@ -12,6 +12,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from ml_lens.foundation.acknowledgements import acknowledge
+from ml_lens.foundation.function_networks import LOOK_AT_NETWORKS, FunctionNetwork, let_lambda_connect
 from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.messaging import WorkQueue
 from ml_lens.foundation.observability import quiet_alarm
@@ -48,6 +49,7 @@ class PythonFunction(Construct):
         on_failure: lambda_.IDestination | None = None,
         powertools_layer: lambda_.ILayerVersion | None = None,
         watched: bool = True,
+        network: FunctionNetwork | None = None,
     ) -> None:
         """Create function, role and log group.
 
@@ -63,10 +65,13 @@ class PythonFunction(Construct):
             on_failure: Takes events of asynchronous calls that failed for good. Default: none, as
                 a queue's dead letters are the queue's.
             watched: Whether ``alarms`` tell of errors and throttles. Default: they do.
+            network: The private network it runs in, and what it reaches from there. Default: none; it runs in a
+                network of Lambda's, which reaches the internet.
             powertools_layer: Layer with Powertools. Default: the newest public one, looked up at deployment.
 
         Raises:
-            PropError: ``code`` has no handler, or ``timeout`` or ``memory_mib`` is out of Lambda's range.
+            PropError: ``code`` has no handler, ``timeout`` or ``memory_mib`` is out of Lambda's range, or
+                ``network`` reaches nothing.
         """
         with checked_props(self, id) as props:
             module = code / f"{code.name}.py"
@@ -86,12 +91,16 @@ class PythonFunction(Construct):
             props.whole_number(
                 "memory_mib", memory_mib, low=128, high=10_240, unit="MiB", way_out="256 suits most handlers"
             )
+            if network is not None:
+                network.check(props)
         super().__init__(scope, id)
         self.timeout = timeout
         self._service = code.name
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group = kept_log_group(self, posture=posture, key=log_key)
         self.log_group.grant_write(self.role)
+        self.security_group = network.security_group(self) if network else None
+        """What the function may reach; ``None`` outside of a network."""
         self.function = lambda_.Function(
             self,
             "Resource",
@@ -109,6 +118,9 @@ class PythonFunction(Construct):
             memory_size=memory_mib,
             layers=[powertools_layer or self._public_powertools()],
             on_failure=on_failure,
+            vpc=network.network.vpc if network else None,
+            vpc_subnets=network.network.subnets if network else None,
+            security_groups=[self.security_group] if self.security_group else None,
             environment={
                 "POWERTOOLS_SERVICE_NAME": code.name,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
@@ -116,13 +128,21 @@ class PythonFunction(Construct):
                 **(environment or {}),
             },
         )
+        self._let_trace_and_connect(network)
+        self.alarms = self._watch(code.name) if watched else []
+
+    def _let_trace_and_connect(self, network: FunctionNetwork | None) -> None:
+        starred = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        if network is not None and self.security_group is not None:
+            let_lambda_connect(self.role, network, self.security_group)
+            # The function calls over the endpoints: they have to be there first, and to leave last.
+            self.function.node.add_dependency(network.network)
+            starred += LOOK_AT_NETWORKS
         acknowledge(
             self.role,
             "AwsSolutions-IAM5[Resource::*]",
-            "xray:PutTraceSegments and xray:PutTelemetryRecords have no resource type: X-Ray accepts no "
-            "resource but the star.",
+            f"{', '.join(starred)} have no resource type: X-Ray and EC2 accept no resource for them but the star.",
         )
-        self.alarms = self._watch(code.name) if watched else []
 
     def work_off(
         self, work: WorkQueue, *, batch_size: int, wait: Duration | None = None, at_once: int | None = None

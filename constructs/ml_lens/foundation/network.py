@@ -4,18 +4,18 @@ import re
 from collections.abc import Sequence
 
 import jsii
-from aws_cdk import Token
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from ml_lens.foundation.endpoint_policies import Perimeter
+from ml_lens.foundation.existing_vpc import check_existing, selected_subnets
 from ml_lens.foundation.flow_logs import FlowLogs
 from ml_lens.foundation.keys import customer_key, let_log_groups_use
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.private_vpc import checked_addresses, checked_zones, private_vpc
-from ml_lens.foundation.props import PropChecks, checked_props
+from ml_lens.foundation.props import checked_props
 
 AwsService = ec2.GatewayVpcEndpointAwsService | ec2.InterfaceVpcEndpointAwsService
 
@@ -104,13 +104,13 @@ class MlNetwork(Construct):
             else:
                 for prop, value in (("zones", zones), ("cidr", cidr)):
                     props.require(value is None, prop, "is decided by the existing VPC; leave it out")
-                _check_existing(props, vpc, subnets, self._perimeter)
+                check_existing(props, vpc, subnets, self._perimeter)
         super().__init__(scope, id)
         self._posture = posture
         self._key = key
         self._is_ours = vpc is None
         self.vpc = vpc or private_vpc(self, addresses=addresses, zones=zones_or_two)
-        selected = _selected(self.vpc, subnets)
+        selected = selected_subnets(self.vpc, subnets)
         self.subnets = ec2.SubnetSelection(subnets=selected.subnets)
         self.subnet_ids = selected.subnet_ids
         self.flow_logs: FlowLogs | None = None
@@ -138,6 +138,27 @@ class MlNetwork(Construct):
         if self._is_ours:
             for service in services:
                 self.add_endpoint(service)
+
+    def let_reach(self, group: ec2.ISecurityGroup, *services: AwsService) -> None:
+        """Let out of ``group``, from which nothing goes out yet, HTTPS to ``services`` and to nothing else.
+
+        For what has a security group of its own. In an existing VPC the group reaches its addresses, as the endpoints
+        there are not known.
+
+        Args:
+            group: A security group of this VPC, with ``allow_all_outbound=False``.
+            services: What is reached, and connected first, as :meth:`connect_to` does.
+        """
+        self.connect_to(*services)
+        interfaces = [each for each in services if isinstance(each, ec2.InterfaceVpcEndpointAwsService)]
+        if len(interfaces) < len(services):
+            self._let_out_to_gateways(group)
+        elif self._is_ours:
+            _let_out_nowhere(group)
+        if not self._is_ours:
+            group.add_egress_rule(ec2.Peer.ipv4(self.vpc.vpc_cidr_block), _HTTPS, "Interface endpoints")
+        elif interfaces:
+            group.connections.allow_to(self._endpoints(), _HTTPS, "Interface endpoints")
 
     def connect_hosting(self) -> None:
         """Connect what models, and functions that invoke endpoints, need (Lens: MDL-03)."""
@@ -219,17 +240,19 @@ class MlNetwork(Construct):
             description="Machine learning: nothing comes in, and HTTPS to AWS goes out",
             allow_all_outbound=False,
         )
+        self._let_out_to_gateways(group)
+        if not self._is_ours:
+            group.add_egress_rule(ec2.Peer.ipv4(self.vpc.vpc_cidr_block), _HTTPS, "Interface endpoints")
+        return group
+
+    def _let_out_to_gateways(self, group: ec2.ISecurityGroup) -> None:
         # A prefix list of AWS has an id of its own in every Region, which nothing in CloudFormation tells.
         for prefix_list in self._perimeter.gateway_prefix_lists:
             group.add_egress_rule(ec2.Peer.prefix_list(prefix_list), _HTTPS, "Gateway endpoint")
         if self._perimeter.gateway_prefix_lists:
-            # EC2 lets everything out of a group that has no rule in itself, and CDK writes those above beside it.
-            group.add_egress_rule(ec2.Peer.ipv4("127.0.0.1/32"), _HTTPS, "Nowhere")
+            _let_out_nowhere(group)
         else:
             group.add_egress_rule(ec2.Peer.any_ipv4(), _HTTPS, "Gateway endpoints, the only routes out")
-        if not self._is_ours:
-            group.add_egress_rule(ec2.Peer.ipv4(self.vpc.vpc_cidr_block), _HTTPS, "Interface endpoints")
-        return group
 
     def _endpoints(self) -> ec2.SecurityGroup:
         there = self.node.try_find_child("EndpointSecurityGroup")
@@ -246,49 +269,6 @@ class MlNetwork(Construct):
         return group
 
 
-def _check_existing(
-    props: PropChecks, vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None, perimeter: Perimeter
-) -> None:
-    try:
-        selected = _selected(vpc, subnets)
-    except RuntimeError as refusal:
-        said = re.sub(r"^\w+: ", "", str(refusal).splitlines()[0])
-        props.refuse(
-            "subnets",
-            f"select nothing: {said}; choose private subnets in two zones or more",
-        )
-    else:
-        zones = selected.availability_zones
-        known = not any(Token.is_unresolved(zone) for zone in zones)
-        props.require(
-            not selected.has_public,
-            "subnets",
-            "are public; choose private ones: nothing that SageMaker runs has a public address",
-        )
-        props.require(
-            not known or len(set(zones)) > 1,
-            "subnets",
-            f"are all in {' '.join(sorted(set(zones)))}; choose private subnets in two zones or more",
-        )
-    props.require(
-        len(perimeter.gateway_prefix_lists) > 0,
-        "perimeter",
-        "an existing VPC may have ways out; name what may be reached: Perimeter(gateway_prefix_lists=['pl-…']), as "
-        "aws ec2 describe-managed-prefix-lists shows it beside com.amazonaws.<region>.s3",
-    )
-    try:
-        vpc.vpc_cidr_block  # noqa: B018  (asking is the check)
-    except RuntimeError:
-        props.refuse("vpc", "was imported without its addresses; import it with vpc_cidr_block as well")
-
-
-def _selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.SelectedSubnets:
-    chosen = subnets or ec2.SubnetSelection()
-    return vpc.select_subnets(
-        availability_zones=chosen.availability_zones,
-        one_per_az=chosen.one_per_az,
-        subnet_filters=chosen.subnet_filters,
-        subnet_group_name=chosen.subnet_group_name,
-        subnets=chosen.subnets,
-        subnet_type=chosen.subnet_type,
-    )
+def _let_out_nowhere(group: ec2.ISecurityGroup) -> None:
+    # EC2 lets everything out of a group without a rule in itself; CDK writes those for groups and lists beside it.
+    group.add_egress_rule(ec2.Peer.ipv4("127.0.0.1/32"), _HTTPS, "Nowhere")

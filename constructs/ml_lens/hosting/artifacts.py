@@ -1,5 +1,6 @@
 """The model itself: what training made, packed as SageMaker reads it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,13 @@ from ml_lens.foundation.props import PropChecks
 from ml_lens.foundation.storage import grant
 from ml_lens.hosting.images import ModelImage
 
+VERSION_VARIABLE = "MODEL_VERSION"
+"""The environment variable that tells a container which version it serves."""
+VERSION_TAG = "mllens:model-version"
+"""The tag that tells which version a model is."""
 _SUFFIX = ".tar.gz"
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MOST_VARIABLES = 99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,5 +104,37 @@ class ServedModel:
     """The container that serves it."""
     artifact: ModelArtifact
     """What training made."""
+    version: str
+    """What this version is called, for example ``1.0.0``: up to 64 letters, digits, dots, dashes and underscores.
+
+    The container finds it in its environment as ``MODEL_VERSION``, so that every answer can carry it (Lens: HST-07).
+    """
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables of the container, up to a hundred. Default: none."""
+    """Environment variables of the container, up to 99 beside ``MODEL_VERSION``. Default: none."""
+
+    def check(self, props: PropChecks, scope: Construct, *, on_arm: bool) -> None:
+        """Refuse an image, an artifact, a version or an environment that SageMaker cannot serve."""
+        self.image.check(props, scope, on_arm=on_arm)
+        self.artifact.check(props)
+        if not Token.is_unresolved(self.version):
+            props.require(
+                _VERSION.fullmatch(self.version) is not None,
+                "model.version",
+                f"{self.version!r} cannot be told from other versions everywhere; give up to 64 letters, digits, dots, "
+                "dashes and underscores, for example '1.0.0'",
+            )
+        props.require(
+            VERSION_VARIABLE not in self.environment,
+            "model.environment",
+            f"{VERSION_VARIABLE} is set from version; leave it out",
+        )
+        props.require(
+            len(self.environment) <= _MOST_VARIABLES,
+            "model.environment",
+            f"{len(self.environment)} variables are too many; SageMaker takes 100, {VERSION_VARIABLE} among them: put "
+            "them into the artifact",
+        )
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of the container."""
+        return {**self.environment, VERSION_VARIABLE: self.version}

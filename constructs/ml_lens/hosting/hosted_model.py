@@ -1,6 +1,6 @@
 """A model that answers calls."""
 
-from aws_cdk import Duration, Names
+from aws_cdk import CfnTag, Duration, Names
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
@@ -11,7 +11,7 @@ from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks, checked_props
 from ml_lens.foundation.storage import DerivedDataBucket, grant
-from ml_lens.hosting.artifacts import ServedModel
+from ml_lens.hosting.artifacts import VERSION_TAG, ServedModel
 from ml_lens.hosting.capacity import Instances, Serverless, Sizing, check_instances, check_serverless
 from ml_lens.hosting.captures import CAPTURE_PREFIX, DataCapture
 from ml_lens.hosting.deployments import Deployment
@@ -92,7 +92,7 @@ class HostedModel(Construct):
             capture = DataCapture.off() if isinstance(capacity, Serverless) else DataCapture()
         with checked_props(self, id) as props:
             on_arm = isinstance(capacity, Instances) and capacity.completed(posture).has_arm
-            _check_model(props, scope, model, on_arm=on_arm)
+            model.check(props, scope, on_arm=on_arm)
             _check_latency(props, latency_slo)
             capture.check(props)
             if isinstance(capacity, Serverless):
@@ -104,6 +104,12 @@ class HostedModel(Construct):
                 _check_network(props, network, posture)
         super().__init__(scope, id)
         self._posture = posture
+        self.model_version = model.version
+        """The version that the template deploys."""
+        self.variants: tuple[str, ...] = (VARIANT,)
+        """Names of the production variants."""
+        self.network = network
+        """Where it runs; ``None`` for ``Serverless``."""
         name = Names.unique_resource_name(self, separator="-", max_length=_LONGEST_NAME)
         # In the ARN of an endpoint SageMaker writes its name in small letters, and IAM compares letter by letter.
         self.endpoint_name = name.lower()
@@ -189,8 +195,9 @@ class HostedModel(Construct):
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=image.uri,
                 model_data_url=artifact.url,
-                environment=dict(model.environment) or None,
+                environment=model.variables(),
             ),
+            tags=[CfnTag(key=VERSION_TAG, value=model.version)],
         )
         # SageMaker looks at image and artifact with the role as soon as there is a model.
         made.node.add_dependency(self.role)
@@ -223,16 +230,6 @@ class HostedModel(Construct):
         if isinstance(size, Serverless):
             return serverless_alarms(self, self._metrics)
         return instance_alarms(self, self._metrics, cores=size.cores)
-
-
-def _check_model(props: PropChecks, scope: Construct, model: ServedModel, *, on_arm: bool) -> None:
-    model.image.check(props, scope, on_arm=on_arm)
-    model.artifact.check(props)
-    props.require(
-        len(model.environment) <= 100,
-        "model.environment",
-        f"{len(model.environment)} variables are too many; SageMaker takes 100: put them into the artifact",
-    )
 
 
 def _check_latency(props: PropChecks, latency_slo: Duration) -> None:
