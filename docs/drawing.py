@@ -16,10 +16,12 @@ from docs.routes import COLUMN, FOOT, MARGIN, REACH, Line, Point, Routes
 
 _KINDS = {
     "alarm": ("management/cloudwatch-alarm", "CloudWatch"),
+    "api": ("network/api-gateway", "API Gateway"),
     "bucket": ("storage/simple-storage-service-s3-bucket", "S3 bucket"),
     "camera": ("iot/iot-camera", "IAM role"),
     "comprehend": ("ml/comprehend", ""),
     "dashboard": ("analytics/quicksight", "QuickSight"),
+    "endpoint": ("ml/sagemaker-model", "SageMaker endpoint"),
     "function": ("compute/lambda-function", "Lambda"),
     "people": ("general/users", "IAM role"),
     "queue": ("integration/simple-queue-service-sqs-queue", "SQS queue"),

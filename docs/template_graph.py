@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from docs.graph import Edge, Graph, Node
+from docs.serving import CALLS, runs_in_vpc, serving_edges
 from docs.template_values import (
     allowances,
     below,
@@ -27,6 +28,8 @@ _KINDS = {
     "AWS::CloudTrail::Trail": "trail",
     "AWS::SNS::Topic": "topic",
     "AWS::QuickSight::Dashboard": "dashboard",
+    "AWS::ApiGateway::RestApi": "api",
+    "AWS::SageMaker::Endpoint": "endpoint",
 }
 _ENCRYPTED = ("AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue")
 _AI_SERVICES = {
@@ -90,7 +93,10 @@ class _Reading:
 
     def _note(self, logical_id: str, kind: str, properties: Mapping[str, Any]) -> str:
         if kind == "function":
-            return str(properties["Handler"]).partition(".")[0]
+            handler = str(properties["Handler"]).partition(".")[0]
+            return f"{handler}, in the VPC" if runs_in_vpc(self.resources, logical_id) else handler
+        if kind == "endpoint":
+            return "in the VPC" if runs_in_vpc(self.resources, logical_id) else ""
         if kind == "bucket":
             rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
             days = [
@@ -137,6 +143,7 @@ class _Reading:
     def _moves(self) -> Iterator[Edge]:
         yield from self._events()
         yield from self._queues()
+        yield from serving_edges(self.resources, self._ids)
         for logical_id, trail in self._of_type("AWS::CloudTrail::Trail"):
             for bucket in self._ids(trail["EventSelectors"]):
                 yield Edge(bucket, self._path(logical_id), "each access", main=False)
@@ -178,6 +185,8 @@ class _Reading:
             verb = action.partition(":")[2]
             if action == "sqs:SendMessage" and self._consumes(actor, target):
                 yield Edge(actor, target, "throttled: later", main=False)
+            elif action in CALLS:
+                yield Edge(actor, target, CALLS[action])
             elif action in _INTO:
                 adds_elsewhere = action in ("s3:PutObject", "sqs:SendMessage")
                 yield Edge(actor, target, below(verb, statement["Resource"]), main=adds_elsewhere)

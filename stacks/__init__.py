@@ -1,4 +1,7 @@
 """The scenarios: one folder each, named after a reference architecture of the lens."""
 
-SCENARIOS = {"CustomerDemographics": "stacks.customer_demographics"}
+SCENARIOS = {
+    "CustomerDemographics": "stacks.customer_demographics",
+    "ServerlessInference": "stacks.serverless_inference",
+}
 """The package of every scenario by its name, which is also the name of its stack."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import ClientError
@@ -79,6 +80,25 @@ class Place:
         if wanted not in self._clients:
             self._clients[wanted] = self._new_client(service, self._assume(role_arn) if role_arn else {})
         return self._clients[wanted]
+
+    def credentials(self, role_arn: str) -> dict[str, str]:
+        """Return credentials of ``role_arn`` as a boto3 client takes them, for requests that no client makes."""
+        return self._assume(role_arn)
+
+    def reach(self, url: str) -> tuple[str, str]:
+        """Return where the deployed API at ``url`` answers, and the name of the host to ask for.
+
+        In the sandbox every API answers at one address and goes by the name.
+        """
+        host = urlsplit(url).netloc
+        if self.sandbox is None:
+            return url, host
+        address = urlsplit(self.sandbox.endpoint)
+        path = urlsplit(url).path
+        return (
+            f"{self.sandbox.endpoint}{path}",
+            f"{host.partition('.')[0]}.execute-api.localhost:{address.port}",
+        )
 
     def _new_client(self, service: str, credentials: dict[str, str]) -> Any:
         if self.sandbox is not None:
