@@ -57,11 +57,11 @@ class TestDeclaredTypes:
         assert "Plain" not in declared
 
     def test_an_unknown_type_is_refused(self, sandbox: Sandbox) -> None:
-        template = {"Resources": {"Model": {"Type": "AWS::SageMaker::Model", "Properties": {}}}}
+        template = {"Resources": {"Cluster": {"Type": "AWS::EMR::Cluster", "Properties": {}}}}
         create = sandbox.client("cloudformation").create_stack
         code, message = refused(create, StackName="unknown", TemplateBody=json.dumps(template))
         assert code == "ValidationError"
-        assert "AWS::SageMaker::Model" in message
+        assert "AWS::EMR::Cluster" in message
 
     def test_a_public_parameter_names_the_powertools_layer(self, stack: Stack) -> None:
         outputs = stack(

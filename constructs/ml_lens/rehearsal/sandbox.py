@@ -240,6 +240,8 @@ class Sandbox:
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///dev/null",
             "S3_DATA_DIR": str(self.folder / "s3"),
+            # Waits of state machines are shortened, five minutes to a second; limits on their tasks are not.
+            "SFN_WAIT_SCALE": str(1 / 300),
         }
 
     def _wait_until_healthy(self) -> None:

@@ -34,6 +34,11 @@ def _quicksight(kind: str, identifier: str) -> Shape:
 METRIC_MATH_ALARM = "AWS::CloudWatch::Alarm of metric math"
 
 DECLARED_TYPES: Mapping[str, Shape] = {
+    # Kept and told by Application Auto Scaling, of which nothing scales here.
+    "AWS::ApplicationAutoScaling::ScalableTarget": Shape(
+        "{ResourceId}|{ScalableDimension}|{ServiceNamespace}"
+    ),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": Shape("{PolicyARN}", {"Arn": "{PolicyARN}"}),
     "AWS::Athena::NamedQuery": Shape("{id}", {"NamedQueryId": "{ref}"}),
     "AWS::CloudTrail::Trail": Shape("{name}", {"Arn": "arn:aws:cloudtrail:{region}:{account}:trail/{ref}"}),
     # MiniStack has alarms on a metric, and none on an expression over several.
@@ -41,11 +46,20 @@ DECLARED_TYPES: Mapping[str, Shape] = {
     "AWS::CloudWatch::CompositeAlarm": Shape(
         "{name}", {"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{ref}"}
     ),
+    "AWS::EC2::EIP": Shape("203.0.113.1", {"AllocationId": "eipalloc-{id}", "PublicIp": "{ref}"}),
+    "AWS::EC2::FlowLog": Shape("fl-{id}", {"Id": "{ref}"}),
+    # A route to one leads out; the lists that close subnets are taken to let everything through.
+    "AWS::EC2::NatGateway": Shape("nat-{id}", {"NatGatewayId": "{ref}"}),
+    "AWS::EC2::NetworkAcl": Shape("acl-{id}", {"Id": "{ref}"}),
+    "AWS::EC2::NetworkAclEntry": Shape("{name}", {"Id": "{ref}"}),
+    "AWS::EC2::SubnetNetworkAclAssociation": Shape("aclassoc-{id}", {"AssociationId": "{ref}"}),
     "AWS::Logs::QueryDefinition": Shape("{id}", {"QueryDefinitionId": "{ref}"}),
     "AWS::QuickSight::Analysis": _quicksight("analysis", "AnalysisId"),
     "AWS::QuickSight::Dashboard": _quicksight("dashboard", "DashboardId"),
     "AWS::QuickSight::DataSet": _quicksight("dataset", "DataSetId"),
     "AWS::QuickSight::DataSource": _quicksight("datasource", "DataSourceId"),
+    "AWS::WAFv2::LoggingConfiguration": Shape("{ResourceArn}"),
+    "AWS::WAFv2::WebACLAssociation": Shape("{WebACLArn}|{ResourceArn}"),
 }
 
 

@@ -18,6 +18,10 @@ logger = logging.getLogger("ml_lens.sandbox")
 KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
 
 
+# Bound before any hook: what a service asks on its own passes no VPC endpoint.
+_enforce = iam_evaluator.enforce
+
+
 class Policies:
     """MiniStack's evaluator as the plain modules' ``Gate``."""
 
@@ -26,7 +30,7 @@ class Policies:
         service = action.partition(":")[0]
         if service == "kms":
             resource = Keys().arn(resource) or resource
-        denied = iam_evaluator.enforce(
+        denied = _enforce(
             caller, action, service, self.region(), resource_arn=resource, service_context=dict(context or {})
         )
         if denied is None:

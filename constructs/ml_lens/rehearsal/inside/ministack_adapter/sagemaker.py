@@ -21,7 +21,7 @@ from ml_lens.rehearsal.inside.ministack_adapter.access import KEY_HEADER, Keys, 
 from ml_lens.rehearsal.inside.ministack_adapter.gateway import around
 from ml_lens.rehearsal.inside.permissions import Proceed, Request, Response, through
 from ml_lens.rehearsal.inside.sagemaker.captured_calls import CapturedCalls
-from ml_lens.rehearsal.inside.sagemaker.cloud import StoredObject
+from ml_lens.rehearsal.inside.sagemaker.cloud import Cloud, StoredObject
 from ml_lens.rehearsal.inside.sagemaker.endpoints import Document, Endpoints
 from ml_lens.rehearsal.inside.sagemaker.faults import Fault
 from ml_lens.rehearsal.inside.sagemaker.fleets import Fleets
@@ -118,8 +118,8 @@ class MiniStackCloud:
         )
 
 
-def serve_sagemaker(gate: Policies, keys: Keys) -> None:
-    """Make SageMaker a service of the gateway and of CloudFormation."""
+def serve_sagemaker(gate: Policies, keys: Keys) -> tuple[Endpoints, Cloud]:
+    """Make SageMaker a service of the gateway and of CloudFormation; return its parts for what is added to it."""
     cloud = MiniStackCloud(gate, keys)
     endpoints = Endpoints(cloud, Fleets(cloud))
     runtime = Runtime(endpoints, cloud, CapturedCalls(cloud))
@@ -143,6 +143,7 @@ def serve_sagemaker(gate: Policies, keys: Keys) -> None:
             return refused(fault)
 
     around("sagemaker", answer)
+    return endpoints, cloud
 
 
 def _control(endpoints: Endpoints, gate: Policies, request: Request) -> Response:

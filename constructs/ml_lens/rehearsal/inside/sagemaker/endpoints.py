@@ -198,7 +198,7 @@ class Endpoints:
     def _move(self, endpoint: Endpoint, config: str, kept: Mapping[str, tuple[float | None, int]]) -> None:
         old = endpoint.fleet
         try:
-            fleet = self._fleets.start(endpoint.name, self.configs[config], self.models)
+            fleet = self._fleets.start(endpoint.name, self.configs[config], self.models, old)
         except Exception as failure:
             if not isinstance(failure, ContainerFailed):
                 logger.exception("%s does not come up", endpoint.name)
@@ -215,7 +215,7 @@ class Endpoints:
         self._end(endpoint)
         if old:
             time.sleep(SETTLES_IN)  # what is under way is still answered
-            old.stop()
+            old.stop(but_for=fleet)
 
     def _begin(self, endpoint: Endpoint) -> None:
         endpoint.status, endpoint.changed = "Updating", time.time()

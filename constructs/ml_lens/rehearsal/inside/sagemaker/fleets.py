@@ -55,11 +55,18 @@ class Fleet:
         yield from self.production.values()
         yield from self.shadows.values()
 
-    def stop(self) -> None:
-        """End all containers."""
+    def stop(self, but_for: Fleet | None = None) -> None:
+        """End all containers, except those of another fleet."""
+        kept = {id(each) for variant in (but_for.all() if but_for else ()) for each in variant.containers}
         for variant in self.all():
             for container in variant.containers:
-                container.stop()
+                if id(container) not in kept:
+                    container.stop()
+
+    def serving(self, name: str, model: str) -> Variant | None:
+        """Return the variant of this name where it serves this model."""
+        found = self.production.get(name) or self.shadows.get(name)
+        return found if found and found.model == model else None
 
 
 class Fleets:
@@ -70,9 +77,15 @@ class Fleets:
         self._cloud = cloud
 
     def start(
-        self, endpoint: str, config: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]
+        self,
+        endpoint: str,
+        config: Mapping[str, Any],
+        models: Mapping[str, Mapping[str, Any]],
+        old: Fleet | None = None,
     ) -> Fleet:
         """Start every variant of a configuration and wait until all answer.
+
+        A variant of ``old`` that serves the same model goes on in the containers that it has.
 
         Raises:
             ContainerFailed: One does not, or its artifact cannot be had.
@@ -84,28 +97,35 @@ class Fleets:
                 ("ShadowProductionVariants", fleet.shadows),
             ):
                 for spec in config.get(kind) or []:
-                    target[spec["VariantName"]] = self._variant(endpoint, spec, models)
+                    target[spec["VariantName"]] = self._variant(endpoint, spec, models, old)
             for variant in fleet.all():
                 for container in variant.containers:
                     container.wait()
         except BaseException:
-            fleet.stop()
+            fleet.stop(but_for=old)
             raise
         return fleet
 
     def _variant(
-        self, endpoint: str, spec: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]
+        self,
+        endpoint: str,
+        spec: Mapping[str, Any],
+        models: Mapping[str, Mapping[str, Any]],
+        old: Fleet | None,
     ) -> Variant:
         model = models[spec["ModelName"]]
         caller = self._cloud.session(model["ExecutionRoleArn"])
         definitions = model.get("Containers") or [model["PrimaryContainer"]]
         name = spec["VariantName"]
+        serving = old.serving(name, spec["ModelName"]) if old else None
         return Variant(
             name=name,
             weight=float(spec.get("InitialVariantWeight", 1)),
             count=int(spec.get("InitialInstanceCount") or 1),
             model=spec["ModelName"],
-            containers=[self._container(endpoint, name, caller, each) for each in definitions],
+            containers=serving.containers
+            if serving
+            else [self._container(endpoint, name, caller, each) for each in definitions],
             role=caller,
         )
 
