@@ -139,10 +139,7 @@ def test_the_role_of_jobs_reads_its_source_and_its_artifact_and_writes_results_a
         ]
     )
     writing = [arn for each in allowed(made, "ChurnRole", "s3:PutObject") for arn in each.resources]
-    assert sorted(writing) == [
-        f"<{results}.Arn>/captured/{job.job_prefix}/*",
-        f"<{results}.Arn>/predictions/{job.job_prefix}/*",
-    ]
+    assert writing == [f"<{results}.Arn>/predictions/{job.job_prefix}/*"]
     listing = allowed(made, "ChurnRole", "s3:ListBucket")
     assert [each.condition for each in listing] == [
         {"StringLike": {"s3:prefix": f"{prefix}/*"}} for prefix in ("batches", "manifests")
@@ -199,7 +196,8 @@ def test_throttling_and_missing_capacity_are_tried_again_ever_later_and_by_chanc
     wait = found[capacity["Next"]]
     assert "$power(2, $attempt)" in wait["Seconds"]
     assert "$random()" in wait["Seconds"]
-    assert (wait["Assign"], wait["Next"]) == ({"attempt": "{% $attempt + 1 %}"}, "Transform")
+    assert wait["Assign"] == {"attempt": "{% $attempt + 1 %}", "looks": 0}
+    assert wait["Next"] == "Transform"
 
 
 def test_every_failure_is_told_with_its_reason(place: Place) -> None:
@@ -209,11 +207,11 @@ def test_every_failure_is_told_with_its_reason(place: Place) -> None:
         found["Stop the job"]["Next"],
         *catchers(found["Stop the job"]),
         *catchers(found["Count"]),
-        *catchers(found["Follow the job"]),
         found["Records are missing"]["Next"],
         found["Not ours to read"]["Next"],
     ]
     assert set(ways) == {"Tell"}
+    assert catchers(found["Follow the job"]) == [found["Too late"]["Next"]] == ["Stop the job"]
     assert found["Tell"]["Arguments"]["Message"]["reason"] == "{% $substring($failure.Cause, 0, 30000) %}"
     assert (found["Tell"]["Next"], found["Failed"]["Type"]) == ("Failed", "Fail")
     # Without the topic, the run still fails for its own reason.
@@ -308,9 +306,23 @@ def test_answers_can_stand_behind_their_records_without_what_the_model_must_not_
 
 
 def test_nothing_is_captured_or_joined_unasked(place: Place) -> None:
-    found = request(place, jobs=BatchJobs(capture=False))
+    found = request(place)
     assert not {"DataCaptureConfig", "DataProcessing", "ExperimentConfig"} & set(found)
     assert {"Key": "mllens:model-version", "Value": "2.1.0"} in found["Tags"]
+
+
+def test_a_job_that_is_captured_is_begun_and_followed_until_its_time_is_over(place: Place) -> None:
+    job = batch(place, jobs=BatchJobs(capture=True, time_limit=cdk.Duration.minutes(90)))
+    made = template(place)
+    found = states(made)
+    # Of the requests that Step Functions waits for, it knows no data capture.
+    assert found["Transform"]["Resource"].endswith(":aws-sdk:sagemaker:createTransformJob")
+    assert "DataCaptureConfig" in found["Transform"]["Arguments"]
+    assert (found["Transform"]["Next"], found["Wait for the job"]["Seconds"]) == ("Follow the job", 60)
+    late = found["How is the job?"]["Choices"][2]
+    assert (late["Condition"], late["Next"]) == ("{% $looks >= 90 %}", "Too late")
+    writing = [arn for each in allowed(made, "ChurnRole", "s3:PutObject") for arn in each.resources]
+    assert [f"captured/{job.job_prefix}/*" in each for each in writing] == [True, False]
 
 
 @pytest.mark.lens("LOG-02", "LOG-03")
