@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_REMEMBERED_SECONDS = 10.0
+_REMEMBERED_SECONDS = 5.0
 _POINTS = 2**64
 
 
@@ -59,7 +59,7 @@ def assign(subject: str, weights: Mapping[str, float], salt: str) -> str:
 
 
 def assigned_variant(client: Any, table: str, endpoint: str, subject: str) -> str | None:
-    """Return the variant of ``subject`` at ``endpoint``; ``None`` when there was never an experiment.
+    """Return the variant of ``subject`` at ``endpoint``; ``None`` when no experiment shares the subjects out.
 
     What is read is remembered for some seconds, and a subject whom a shift moves is moved as much later.
     """
@@ -77,7 +77,8 @@ def _read(client: Any, table: str, endpoint: str) -> Assignment | None:
         Key={"pk": {"S": f"experiment#{endpoint}"}, "sk": {"S": "-"}},
         ProjectionExpression="weights, salt",
     ).get("Item")
-    if item is None:
+    # When one variant has everything, the weights of the endpoint say so.
+    if not item or "weights" not in item:
         return None
     return Assignment(
         weights={variant: float(weight["N"]) for variant, weight in item["weights"]["M"].items()},
