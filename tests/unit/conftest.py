@@ -9,7 +9,6 @@ LAMBDA = Path(__file__).parents[2] / "lambda"
 for function in (
     "endpoint_reaper",
     "erase_images",
-    "experiment_verdict",
     "face_attributes",
     "inference_api",
     "load_report",

@@ -108,6 +108,8 @@ class HostedModel(Construct):
         """The version that the template deploys."""
         self.variants: tuple[str, ...] = (VARIANT,)
         """Names of the production variants."""
+        self.capacity = capacity
+        """What it runs on."""
         self.network = network
         """Where it runs; ``None`` for ``Serverless``."""
         name = Names.unique_resource_name(self, separator="-", max_length=_LONGEST_NAME)
