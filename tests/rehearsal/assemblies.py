@@ -80,6 +80,19 @@ def deployed(sandbox: Sandbox, app: cdk.App, stack: str) -> Iterator[DeployedSta
     yield DeployedStack(sandbox, stack, outputs)
     cloudformation.delete_stack(StackName=stack)
     time.sleep(0.2)
+    _let_go_of_assets(sandbox)
+
+
+def _let_go_of_assets(sandbox: Sandbox) -> None:
+    """Delete the bucket of assets unless it belongs to the bootstrap stack, which could not be made beside it."""
+    stacks = sandbox.client("cloudformation").list_stacks()["StackSummaries"]
+    if any(each["StackName"] == "CDKToolkit" and each["StackStatus"] != "DELETE_COMPLETE" for each in stacks):
+        return
+    s3 = sandbox.client("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=_ASSETS):
+        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=_ASSETS, Key=version["Key"], VersionId=version["VersionId"])
+    s3.delete_bucket(Bucket=_ASSETS)
 
 
 def app_in(folder: Path) -> cdk.App:

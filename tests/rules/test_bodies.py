@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ml_lens.rules.bodies import document, pipeline, script, state_machine
 from ml_lens.rules.graph import Node
 from ml_lens.rules.tasks import (
-    all_training_tasks,
+    PIPELINE,
+    STATE_MACHINE,
     definition,
     open_request,
     states,
@@ -506,7 +507,8 @@ def test_steps_of_pipelines_and_of_their_conditions_start_jobs() -> None:
             "A": "automl",
         }
         assert len(steps(whole)) == 9
-        assert len(all_training_tasks(whole.graph)) == 5
+        owners = whole.graph.nodes(STATE_MACHINE, PIPELINE)
+        assert sum(len(training_tasks(owner)) for owner in owners) == 5
 
 
 def test_what_a_pipeline_computes_is_open() -> None:
