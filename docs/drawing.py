@@ -33,6 +33,7 @@ _KINDS = {
     "transcribe": ("ml/transcribe", ""),
     "view": ("analytics/athena", "Athena view"),
     "viewers": ("general/users", "QuickSight users"),
+    "workflow": ("integration/step-functions", "Step Functions"),
     "workgroup": ("analytics/athena", "Athena workgroup"),
 }
 """Icon and service of every kind of node."""

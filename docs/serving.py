@@ -8,7 +8,11 @@ from docs.template_values import referred
 
 CALLS: Mapping[str, str] = {
     "execute-api:Invoke": "signed calls",
+    "lambda:InvokeFunction": "asks",
     "sagemaker:InvokeEndpoint": "InvokeEndpoint",
+    "sagemaker:UpdateEndpointWeightsAndCapacities": "moves traffic",
+    "sns:Publish": "news",
+    "states:StartExecution": "StartExecution",
 }
 """What a right to call something is shown as."""
 

@@ -52,8 +52,8 @@ class Design:
     memory_gib: float
 
     @classmethod
-    def of(cls, template: Mapping[str, Any]) -> "Design":
-        """Read it off the template of serverless inference."""
+    def of(cls, template: Mapping[str, Any], *, function: str = "inference_api") -> "Design":
+        """Read it off a template with one endpoint; ``function`` is the one that every call passes."""
         resources = list(template["Resources"].values())
 
         def of_type(kind: str) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class Design:
             keys=len(of_type("AWS::KMS::Key")),
             alarmed_metrics=sum(_metrics(alarm) for alarm in of_type("AWS::CloudWatch::Alarm")),
             dashboards=len(of_type("AWS::CloudWatch::Dashboard")),
-            memory_gib=functions["inference_api.handler"]["MemorySize"] / 1024,
+            memory_gib=functions[f"{function}.handler"]["MemorySize"] / 1024,
         )
 
 
@@ -109,13 +109,14 @@ def tables() -> tuple[str, str]:
     designs = [
         Design.of(template_of(SCENARIO, {"posture": posture})) for posture in ("sandbox", "production")
     ]
-    standing = _table(["USD an hour, idle", "sandbox", "production"], [idle(each) for each in designs], 3)
+    standing = cost_table(["USD an hour, idle", "sandbox", "production"], [idle(each) for each in designs], 3)
     asked = [per_million(designs[0], customers) for customers in CUSTOMERS_A_CALL]
     heads = ["USD a million predictions", "one customer a call", "100 customers a call"]
-    return standing, _table(heads, asked, 2)
+    return standing, cost_table(heads, asked, 2)
 
 
-def _table(heads: list[str], costs: list[dict[str, float]], digits: int) -> str:
+def cost_table(heads: list[str], costs: list[dict[str, float]], digits: int) -> str:
+    """Return costs as a Markdown table with their sums."""
     lines = [_row(heads), _row(["---", *["---:"] * len(costs)])]
     lines += [_row([name, *(f"{cost[name]:,.{digits}f}" for cost in costs)]) for name in costs[0]]
     sums = [sum(cost.values()) for cost in costs]

@@ -30,6 +30,7 @@ _KINDS = {
     "AWS::QuickSight::Dashboard": "dashboard",
     "AWS::ApiGateway::RestApi": "api",
     "AWS::SageMaker::Endpoint": "endpoint",
+    "AWS::StepFunctions::StateMachine": "workflow",
 }
 _ENCRYPTED = ("AWS::Logs::LogGroup", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue")
 _AI_SERVICES = {
@@ -256,6 +257,9 @@ class _Reading:
             yield self._path(role)
         for logical_id, function in self._of_type("AWS::Lambda::Function"):
             if role in referred(function["Role"]) and self._is_node(logical_id):
+                yield self._path(logical_id)
+        for logical_id, machine in self._of_type("AWS::StepFunctions::StateMachine"):
+            if role in referred(machine["RoleArn"]):
                 yield self._path(logical_id)
         for _, source in self._of_type("AWS::QuickSight::DataSource"):
             if role in referred(source["DataSourceParameters"]):
