@@ -46,7 +46,7 @@ class Reaper:
             {
                 "EndpointName": name,
                 "EndpointArn": f"arn:aws:sagemaker:eu-west-1:123456789012:endpoint/{name}",
-                "CreationTime": NOW - age,
+                "CreationTime": datetime.now(UTC) - age,
                 "LastModifiedTime": NOW,
                 "EndpointStatus": "InService",
             }
@@ -79,7 +79,7 @@ class Reaper:
             "describe_log_groups",
             {
                 "logGroups": [
-                    {"logGroupName": name, "creationTime": int(1000 * (NOW - age).timestamp())}
+                    {"logGroupName": name, "creationTime": int(1000 * (datetime.now(UTC) - age).timestamp())}
                     for name, age in ages.items()
                 ]
             },
