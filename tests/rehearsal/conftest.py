@@ -13,6 +13,7 @@ from ml_lens.rehearsal.cli import Cdk
 from ml_lens.rehearsal.errors import RehearsalError
 from ml_lens.rehearsal.place import Place
 from ml_lens.rehearsal.sandbox import ACCOUNT, Sandbox, sandbox_interpreter
+from tests.rehearsal import hosted
 from tests.rehearsal.made_to_measure import Role, failures, settled
 
 _numbers = itertools.count(1)
@@ -92,3 +93,23 @@ def deployed(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     yield Place(outputs, sandbox=sandbox, say=lambda _: None)
     cdk.destroy(["CustomerDemographics"])
+
+
+@pytest.fixture(scope="module")
+def artifacts(sandbox: Sandbox) -> Iterator[str]:
+    """The bucket of model artifacts."""
+    yield from hosted.artifacts(sandbox)
+
+
+@pytest.fixture
+def server(sandbox: Sandbox, role: Callable[..., Role]) -> Role:
+    """A role that SageMaker may assume, and that may read the artifacts."""
+    return hosted.let_serve(sandbox, role(hosted.READ))
+
+
+@pytest.fixture
+def hosting(sandbox: Sandbox, artifacts: str, server: Role) -> Iterator[hosted.Hosting]:
+    """An endpoint to be."""
+    made = hosted.Hosting(sandbox, server.arn)
+    yield made
+    made.remove()

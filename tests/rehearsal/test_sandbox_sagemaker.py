@@ -3,248 +3,180 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from jobs.churn import customers, pack
-from ml_lens.assets import job_code
 from ml_lens.rehearsal.sandbox import ACCOUNT, REGION, Sandbox
-from stacks.churn_model import SCRIPT
-from tests.rehearsal.made_to_measure import Role, failures, settled
+from tests.rehearsal.hosted import BODY, BUCKET, NAME, READ, Hosting, packed
+from tests.rehearsal.made_to_measure import Role, eventually, key, refused
 
 pytestmark = pytest.mark.xdist_group("sandbox")
-
-IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-xgboost:3.0-5"
-BUCKET = "models-of-the-sandbox"
-READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
-BODY = json.dumps({"instances": customers.draw("all", 1, seed=3)[0]})
-
-
-@pytest.fixture(scope="module")
-def bucket(sandbox: Sandbox) -> Iterator[str]:
-    s3 = sandbox.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    for version in pack.versions():
-        text = (job_code("churn") / "models" / version / "model.json").read_bytes()
-        s3.put_object(Bucket=BUCKET, Key=f"{version}.tar.gz", Body=pack.packed_model(text, version))
-    yield BUCKET
-    for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
-        s3.delete_object(Bucket=BUCKET, Key=found["Key"])
-    s3.delete_bucket(Bucket=BUCKET)
-
-
-@pytest.fixture
-def server(sandbox: Sandbox, role: Callable[..., Role]) -> Role:
-    """A role that SageMaker may assume, and that may read the artifacts."""
-    made = role(READ)
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-    sandbox.client("iam").update_assume_role_policy(RoleName=made.name, PolicyDocument=json.dumps(trust))
-    return made
-
-
-class Hosting:
-    """One endpoint and what is behind it, removed after the test."""
-
-    def __init__(self, sandbox: Sandbox, role: str) -> None:
-        self.sagemaker = sandbox.client("sagemaker")
-        self.runtime = sandbox.client("sagemaker-runtime")
-        self._role = role
-        self._made: list[tuple[str, str]] = []
-
-    def model(self, version: str, key: str | None = None, **environment: str) -> str:
-        name = f"m{len(self._made)}-{version.replace('.', '-')}"
-        self.sagemaker.create_model(
-            ModelName=name,
-            ExecutionRoleArn=self._role,
-            PrimaryContainer={
-                "Image": IMAGE,
-                "ModelDataUrl": f"s3://{BUCKET}/{key or version}.tar.gz",
-                "Environment": {**SCRIPT, "MODEL_VERSION": version, **environment},
-            },
-        )
-        self._made.append(("model", name))
-        return name
-
-    def config(self, **variants: tuple[str, float]) -> str:
-        name = f"c{len(self._made)}"
-        self.sagemaker.create_endpoint_config(
-            EndpointConfigName=name,
-            ProductionVariants=[
-                {
-                    "VariantName": variant,
-                    "ModelName": model,
-                    "InitialInstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                    "InitialVariantWeight": weight,
-                }
-                for variant, (model, weight) in variants.items()
-            ],
-        )
-        self._made.append(("endpoint_config", name))
-        return name
-
-    def endpoint(self, config: str) -> dict[str, Any]:
-        self.sagemaker.create_endpoint(EndpointName="churn", EndpointConfigName=config)
-        self._made.append(("endpoint", "churn"))
-        return self.settled()
-
-    def settled(self) -> dict[str, Any]:
-        for _ in range(200):
-            found: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName="churn")
-            if found["EndpointStatus"] in ("InService", "Failed"):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(found)
-
-    def ask(self, **how: Any) -> tuple[str, str]:
-        """Return the variant that answered, and the version that its answer names."""
-        answer = self.runtime.invoke_endpoint(
-            EndpointName="churn", ContentType="application/json", Body=BODY, **how
-        )
-        return answer["InvokedProductionVariant"], json.loads(answer["Body"].read())["model_version"]
-
-    def remove(self) -> None:
-        for kind, name in reversed(self._made):
-            argument = "".join(word.capitalize() for word in kind.split("_")) + "Name"
-            getattr(self.sagemaker, f"delete_{kind}")(**{argument: name})
-
-
-@pytest.fixture
-def hosting(sandbox: Sandbox, bucket: str, server: Role) -> Iterator[Hosting]:
-    made = Hosting(sandbox, server.arn)
-    yield made
-    made.remove()
+ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 
 
 @pytest.mark.lens("HST-07", "HST-08")
 def test_an_endpoint_answers_with_its_version_and_names_the_variant(hosting: Hosting) -> None:
-    hosting.endpoint(hosting.config(AllTraffic=(hosting.model("1.0.0"), 1)))
+    hosting.endpoint(hosting.alone(hosting.model("1.0.0")))
     assert hosting.ask() == ("AllTraffic", "1.0.0")
 
 
 def test_traffic_follows_the_weights_and_a_caller_may_choose(hosting: Hosting) -> None:
     models = hosting.model("1.0.0"), hosting.model("2.0.0")
-    hosting.endpoint(hosting.config(A=(models[0], 1), B=(models[1], 0)))
+    hosting.endpoint(hosting.config({"A": (models[0], 1), "B": (models[1], 0)}))
     assert {hosting.ask() for _ in range(20)} == {("A", "1.0.0")}
     assert hosting.ask(TargetVariant="B") == ("B", "2.0.0")
     hosting.sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName="churn",
+        EndpointName=NAME,
         DesiredWeightsAndCapacities=[
             {"VariantName": "A", "DesiredWeight": 0},
-            {"VariantName": "B", "DesiredWeight": 1},
+            {"VariantName": "B", "DesiredWeight": 1, "DesiredInstanceCount": 3},
         ],
     )
-    hosting.settled()
+    updating = hosting.described()
+    assert (updating["EndpointStatus"], updating["ProductionVariants"][1]["CurrentInstanceCount"]) == (
+        "Updating",
+        1,
+    )
+    assert hosting.settled()["ProductionVariants"][1]["CurrentInstanceCount"] == 3
     assert {hosting.ask() for _ in range(20)} == {("B", "2.0.0")}
 
 
-@pytest.mark.lens("HST-04")
-def test_no_request_is_lost_while_the_model_is_replaced(hosting: Hosting) -> None:
-    hosting.endpoint(hosting.config(AllTraffic=(hosting.model("1.0.0"), 1)))
-    versions: list[str] = []
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            versions.append(hosting.ask()[1])
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    new = hosting.config(AllTraffic=(hosting.model("2.0.0"), 1))
-    hosting.sagemaker.update_endpoint(EndpointName="churn", EndpointConfigName=new)
-    hosting.settled()
-    time.sleep(0.5)
-    over.set()
-    asking.join()
-    assert {*versions} == {"1.0.0", "2.0.0"}
-    assert versions == sorted(versions)
-
-
-def test_a_model_that_fails_is_an_error_that_names_its_variant(hosting: Hosting) -> None:
-    hosting.endpoint(hosting.config(AllTraffic=(hosting.model("2.0.0", key="broken"), 1)))
-    with pytest.raises(ClientError) as failed:
-        hosting.ask()
-    assert failed.value.response["Error"]["Code"] == "ModelError"
-    assert failed.value.response["OriginalStatusCode"] == 500
-    assert "log-stream:AllTraffic/" in failed.value.response["LogStreamArn"]
-
-
-def test_an_endpoint_that_is_changing_cannot_be_changed(hosting: Hosting) -> None:
-    config = hosting.config(AllTraffic=(hosting.model("1.0.0"), 1))
+def test_an_endpoint_that_is_changing_cannot_be_changed_or_deleted(hosting: Hosting) -> None:
+    config = hosting.alone(hosting.model("1.0.0"))
     hosting.endpoint(config)
-    hosting.sagemaker.update_endpoint(EndpointName="churn", EndpointConfigName=config)
-    with pytest.raises(ClientError, match="in-progress endpoint"):
-        hosting.sagemaker.update_endpoint(EndpointName="churn", EndpointConfigName=config)
+    hosting.sagemaker.update_endpoint(EndpointName=NAME, EndpointConfigName=config)
+    for call, more in (
+        (hosting.sagemaker.update_endpoint, {"EndpointConfigName": config}),
+        (hosting.sagemaker.delete_endpoint, {}),
+    ):
+        assert refused(call, EndpointName=NAME, **more) == (
+            "ValidationException",
+            f'Cannot update in-progress endpoint "{ARN}:endpoint/churn".',
+        )
     hosting.settled()
 
 
-def test_an_artifact_that_the_role_may_not_read_fails_the_endpoint(hosting: Hosting, server: Role) -> None:
+def test_an_artifact_that_the_role_may_not_read_makes_no_model(hosting: Hosting, server: Role) -> None:
     server.may({**READ, "Resource": f"arn:aws:s3:::{BUCKET}/other/*"})
-    found = hosting.endpoint(hosting.config(AllTraffic=(hosting.model("1.0.0"), 1)))
-    assert found["EndpointStatus"] == "Failed"
-    assert "s3:GetObject" in found["FailureReason"]
+    with pytest.raises(ClientError, match=r"Could not access model data.*s3:GetObject on resource"):
+        hosting.model("1.0.0")
 
 
-def test_an_artifact_that_is_missing_fails_the_endpoint(hosting: Hosting) -> None:
-    found = hosting.endpoint(hosting.config(AllTraffic=(hosting.model("1.0.0", key="nowhere"), 1)))
+def test_an_artifact_under_a_key_needs_the_key(hosting: Hosting, sandbox: Sandbox, server: Role) -> None:
+    used = key(sandbox)
+    body = sandbox.client("s3").get_object(Bucket=BUCKET, Key="1.0.0.tar.gz")["Body"].read()
+    sandbox.client("s3").put_object(
+        Bucket=BUCKET, Key="locked.tar.gz", Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=used
+    )
+    with pytest.raises(ClientError, match="not authorized to perform: kms:Decrypt"):
+        hosting.model("1.0.0", key="locked")
+    server.may(READ, {"Action": "kms:Decrypt", "Resource": used})
+    assert hosting.model("1.0.0", key="locked")
+
+
+def test_an_artifact_that_went_away_fails_the_endpoint(hosting: Hosting, sandbox: Sandbox) -> None:
+    s3 = sandbox.client("s3")
+    s3.copy_object(Bucket=BUCKET, Key="brief.tar.gz", CopySource=f"{BUCKET}/1.0.0.tar.gz")
+    config = hosting.alone(hosting.model("1.0.0", key="brief"))
+    s3.delete_object(Bucket=BUCKET, Key="brief.tar.gz")
+    found = hosting.endpoint(config)
     assert found["EndpointStatus"] == "Failed"
     assert "does not exist" in found["FailureReason"]
+
+
+def test_a_container_that_does_not_start_fails_the_endpoint(hosting: Hosting, sandbox: Sandbox) -> None:
+    body = packed({"code/inference.py": b"raise RuntimeError('no such luck')"})
+    sandbox.client("s3").put_object(Bucket=BUCKET, Key="hopeless.tar.gz", Body=body)
+    found = hosting.endpoint(hosting.alone(hosting.model("1.0.0", key="hopeless")))
+    assert found["EndpointStatus"] == "Failed"
+    assert "ping health check" in found["FailureReason"]
+    assert "no such luck" in found["FailureReason"]
 
 
 @pytest.mark.lens("IAM-06")
 def test_only_who_may_invoke_this_endpoint_is_answered(
     hosting: Hosting, sandbox: Sandbox, role: Callable[..., Role]
 ) -> None:
-    hosting.endpoint(hosting.config(AllTraffic=(hosting.model("1.0.0"), 1)))
-    arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/"
+    hosting.endpoint(hosting.alone(hosting.model("1.0.0")))
     may = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint"}
-    allowed, other = role({**may, "Resource": f"{arn}churn"}), role({**may, "Resource": f"{arn}fraud"})
-    request = {"EndpointName": "churn", "ContentType": "application/json", "Body": BODY}
+    allowed = role({**may, "Resource": f"{ARN}:endpoint/churn"})
+    other = role({**may, "Resource": f"{ARN}:endpoint/fraud"})
+    request = {"EndpointName": NAME, "ContentType": "application/json", "Body": BODY}
     assert allowed.client("sagemaker-runtime").invoke_endpoint(**request)
     with pytest.raises(ClientError, match="not authorized to perform: sagemaker:InvokeEndpoint"):
         other.client("sagemaker-runtime").invoke_endpoint(**request)
 
 
-def test_a_template_whose_endpoint_fails_is_rolled_back(sandbox: Sandbox, bucket: str, server: Role) -> None:
-    cloudformation = sandbox.client("cloudformation")
+def test_creating_needs_the_configuration_the_role_the_tags_and_the_key(
+    hosting: Hosting, sandbox: Sandbox, role: Callable[..., Role]
+) -> None:
+    used = key(sandbox)
+    config = hosting.alone(hosting.model("1.0.0"), KmsKeyId=used)
+    someone = role({"Action": "sagemaker:Create*", "Resource": [f"{ARN}:endpoint/*", f"{ARN}:model/*"]})
+    client = someone.client("sagemaker")
     model = {
-        "ExecutionRoleArn": server.arn,
-        "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/nowhere.tar.gz"},
+        "ModelName": "mine",
+        "ExecutionRoleArn": hosting.role,
+        "PrimaryContainer": hosting.definition("1.0.0"),
     }
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName": {"Fn::GetAtt": ["Model", "ModelName"]},
-        "InitialInstanceCount": 1,
-        "InstanceType": "ml.m5.large",
-        "InitialVariantWeight": 1,
-    }
-    config = {"Fn::GetAtt": ["Config", "EndpointConfigName"]}
-    resources = {
-        "Model": {"Type": "AWS::SageMaker::Model", "Properties": model},
-        "Config": {
-            "Type": "AWS::SageMaker::EndpointConfig",
-            "Properties": {"ProductionVariants": [variant]},
+    endpoint = {"EndpointName": "mine", "EndpointConfigName": config}
+    tags = [{"Key": "owner", "Value": "me"}]
+    assert "iam:PassRole on resource" in refused(client.create_model, **model)[1]
+    assert f"{ARN}:endpoint-config/{config}" in refused(client.create_endpoint, **endpoint)[1]
+    someone.may({"Action": "sagemaker:Create*", "Resource": "*"})
+    assert "sagemaker:AddTags" in refused(client.create_endpoint, **endpoint, Tags=tags)[1]
+    assert "kms:CreateGrant" in refused(client.create_endpoint, **endpoint)[1]
+
+
+def test_the_registry_tells_of_an_approval_and_only_then_is_a_version_served(
+    hosting: Hosting, sandbox: Sandbox
+) -> None:
+    seen = _events(sandbox, "SageMaker Model Package State Change")
+    hosting.sagemaker.create_model_package_group(ModelPackageGroupName="Churn")
+    arn = hosting.sagemaker.create_model_package(
+        ModelPackageGroupName="Churn",
+        InferenceSpecification={
+            "Containers": [hosting.definition("2.0.0")],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
         },
-        "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointConfigName": config}},
-    }
-    cloudformation.create_stack(StackName="fails", TemplateBody=json.dumps({"Resources": resources}))
-    found = settled(cloudformation, "fails")
-    assert found["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert "does not exist" in str(failures(cloudformation, "fails"))
-    left = [each["ModelName"] for each in sandbox.client("sagemaker").list_models()["Models"]]
-    assert not [name for name in left if name.startswith("fails-")]
-    cloudformation.delete_stack(StackName="fails")
+    )["ModelPackageArn"]
+    assert arn == f"{ARN}:model-package/churn/1"
+    with pytest.raises(ClientError, match="PendingManualApproval"):
+        hosting.model_of(PrimaryContainer={"ModelPackageName": arn})
+    hosting.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    hosting.endpoint(hosting.alone(hosting.model_of(Containers=[{"ModelPackageName": arn}])))
+    assert hosting.ask() == ("AllTraffic", "2.0.0")
+    told = eventually(lambda: (found := seen())[1:] and found)
+    assert [each["detail"]["ModelApprovalStatus"] for each in told] == ["PendingManualApproval", "Approved"]
+    assert told[-1]["resources"] == [arn]
+    hosting.sagemaker.delete_model_package(ModelPackageName=arn)
+    hosting.sagemaker.delete_model_package_group(ModelPackageGroupName="Churn")
+
+
+def _events(sandbox: Sandbox, kind: str) -> Callable[[], list[dict[str, Any]]]:
+    """Return how to read the events of a kind from now on."""
+    sqs, events = sandbox.client("sqs"), sandbox.client("events")
+    url = sqs.create_queue(QueueName="seen")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:seen"
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(
+        QueueUrl=url,
+        Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allow]})},
+    )
+    events.put_rule(
+        Name="seen", EventPattern=json.dumps({"source": ["aws.sagemaker"], "detail-type": [kind]})
+    )
+    events.put_targets(Rule="seen", Targets=[{"Id": "seen", "Arn": arn}])
+    read: list[dict[str, Any]] = []
+
+    def seen() -> list[dict[str, Any]]:
+        for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+            read.append(json.loads(each["Body"]))
+        return sorted(read, key=lambda each: str(each["detail"].get("LastModifiedTime", "")))
+
+    return seen

@@ -19,6 +19,13 @@ _LISTS: tuple[tuple[str, str, str, str, str], ...] = (
     ("endpoint", "sagemaker", "list_endpoints", "Endpoints", "EndpointName"),
     ("endpoint configuration", "sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
     ("model", "sagemaker", "list_models", "Models", "ModelName"),
+    (
+        "model package group",
+        "sagemaker",
+        "list_model_package_groups",
+        "ModelPackageGroupSummaryList",
+        "ModelPackageGroupName",
+    ),
     ("state machine", "stepfunctions", "list_state_machines", "stateMachines", "name"),
     ("REST API", "apigateway", "get_rest_apis", "items", "id"),
     ("usage plan", "apigateway", "get_usage_plans", "items", "id"),
@@ -48,7 +55,7 @@ def inventory(sandbox: Sandbox) -> set[Thing]:
     for kind, service, operation, path, name in _SINGLE:
         answer = getattr(sandbox.client(service), operation)()
         found |= {(kind, _name(entry, name)) for entry in answer.get(path, [])}
-    for special in (_stacks, _keys, _glue, _networks, _user_pools, _web_acls):
+    for special in (_stacks, _keys, _glue, _networks, _user_pools, _web_acls, _transform_jobs):
         found |= set(special(sandbox.client))
     return found
 
@@ -102,3 +109,9 @@ def _user_pools(client: Callable[[str], Any]) -> Iterator[Thing]:
 def _web_acls(client: Callable[[str], Any]) -> Iterator[Thing]:
     for each in client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"]:
         yield "web ACL", each["Name"]
+
+
+def _transform_jobs(client: Callable[[str], Any]) -> Iterator[Thing]:
+    """Yield jobs under way; those that have ended can be deleted by nobody, and cost nothing."""
+    for page in client("sagemaker").get_paginator("list_transform_jobs").paginate(StatusEquals="InProgress"):
+        yield from (("transform job", each["TransformJobName"]) for each in page["TransformJobSummaries"])

@@ -65,6 +65,18 @@ OPTIMIZED: Mapping[str, Optimized] = {
     "sqs:sendMessage": Optimized("sqs", "SendMessage", "SQS", "AmazonSQSException", ("MessageBody",)),
     "sns:publish": Optimized("sns", "Publish", "SNS", "AmazonSNSException", ("Message",)),
     "events:putEvents": Optimized("events", "PutEvents", "EventBridge", "AmazonEventBridgeException"),
+    **{
+        f"sagemaker:{operation[0].lower()}{operation[1:]}": Optimized(
+            "sagemaker", operation, "SageMaker", "AmazonSageMakerException"
+        )
+        for operation in (
+            "CreateModel",
+            "CreateEndpointConfig",
+            "CreateEndpoint",
+            "UpdateEndpoint",
+            "CreateTransformJob",
+        )
+    },
 }
 
 

@@ -69,7 +69,12 @@ def _or_fail(call: Callable[[], _T]) -> _T:
 
 def serve_transform_jobs(endpoints: Endpoints, cloud: Cloud, gate: Policies) -> None:
     """Answer the operations of transform jobs, to those who may."""
-    jobs = TransformJobs(endpoints.models, endpoints.arn, lambda role: RoleObjects(role, gate, cloud))
+    jobs = TransformJobs(
+        endpoints.models,
+        endpoints.arn,
+        lambda role: RoleObjects(role, gate, cloud),
+        endpoints.definitions,
+    )
     resource = iam_actions.extract_resource_arn
 
     def resource_of(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:

@@ -1,4 +1,4 @@
-"""Models, endpoint configurations and endpoints, as SageMaker keeps them."""
+"""Endpoints: made, changed and deleted; what takes long goes on in a thread, while the old fleet answers."""
 
 from __future__ import annotations
 
@@ -6,229 +6,237 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ml_lens.rehearsal.inside.sagemaker import guardrails
+from ml_lens.rehearsal.inside.sagemaker.catalogue import Catalogue
 from ml_lens.rehearsal.inside.sagemaker.cloud import Cloud
 from ml_lens.rehearsal.inside.sagemaker.containers import ContainerFailed
-from ml_lens.rehearsal.inside.sagemaker.faults import invalid
-from ml_lens.rehearsal.inside.sagemaker.fleets import Fleet, Fleets
+from ml_lens.rehearsal.inside.sagemaker.descriptions import described, event_of, summary
+from ml_lens.rehearsal.inside.sagemaker.faults import Fault, invalid
+from ml_lens.rehearsal.inside.sagemaker.fleets import Fleet
+from ml_lens.rehearsal.inside.sagemaker.listing import page
+from ml_lens.rehearsal.inside.sagemaker.starting import Fleets
+from ml_lens.rehearsal.inside.sagemaker.traffic import Endpoint, Traffic, watched
 
 logger = logging.getLogger("ml_lens.sandbox")
 
 Document = dict[str, Any]
 SETTLES_IN = 0.2
 """Seconds that a change of an endpoint takes at the least."""
-
-
-@dataclass
-class Endpoint:
-    """An endpoint, and the fleet that answers for it."""
-
-    name: str
-    arn: str
-    config: str
-    status: str = "Creating"
-    failure: str | None = None
-    fleet: Fleet | None = None
-    created: float = field(default_factory=time.time)
-    changed: float = field(default_factory=time.time)
-    settled: threading.Event = field(default_factory=threading.Event)
+STATE_CHANGE = "SageMaker Endpoint State Change"
 
 
 class Endpoints:
-    """Creates, changes and deletes; what takes long goes on in a thread, while the old fleet answers."""
+    """Keeps endpoints.
 
-    def __init__(self, cloud: Cloud, fleets: Fleets) -> None:
-        """Start fleets by ``fleets``."""
+    Args:
+        cloud: Knows alarms, and takes events.
+        catalogue: Has the configurations, and the models that they name.
+        fleets: Starts fleets.
+    """
+
+    def __init__(self, cloud: Cloud, catalogue: Catalogue, fleets: Fleets) -> None:
+        """Keep none yet."""
         self._cloud = cloud
+        self._catalogue = catalogue
         self._fleets = fleets
-        self.models: dict[str, Document] = {}
-        self.configs: dict[str, Document] = {}
         self.endpoints: dict[str, Endpoint] = {}
 
+    @property
+    def models(self) -> dict[str, Document]:
+        """The models there are."""
+        return self._catalogue.models
+
+    def definitions(self, model: Mapping[str, Any]) -> list[Document]:
+        """Return the containers of a model."""
+        return self._catalogue.definitions(model)
+
     def arn(self, kind: str, name: str) -> str:
-        """Return the ARN of a model, an endpoint-config or an endpoint; names are in small letters there."""
-        account, region = self._cloud.place()
-        return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name.lower()}"
-
-    def create_model(self, request: Document) -> Document:
-        """Create a model, whose role SageMaker must be able to assume."""
-        name, role = request["ModelName"], request["ExecutionRoleArn"]
-        if name in self.models:
-            raise invalid(f'Cannot create already existing model "{self.arn("model", name)}".')
-        if not self._cloud.may_be_assumed(role):
-            raise invalid(
-                f"Could not assume role {role}. Please ensure that the role exists and allows principal "
-                "'sagemaker.amazonaws.com' to assume the role."
-            )
-        self.models[name] = {**request, "ModelArn": self.arn("model", name), "CreationTime": time.time()}
-        return {"ModelArn": self.models[name]["ModelArn"]}
-
-    def create_endpoint_config(self, request: Document) -> Document:
-        """Create a configuration of models that exist."""
-        name = request["EndpointConfigName"]
-        arn = self.arn("endpoint-config", name)
-        if name in self.configs:
-            raise invalid(f'Cannot create already existing endpoint configuration "{arn}".')
-        for variant in [*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or [])]:
-            if variant["ModelName"] not in self.models:
-                raise invalid(f'Could not find model "{self.arn("model", variant["ModelName"])}".')
-        self.configs[name] = {**request, "EndpointConfigArn": arn, "CreationTime": time.time()}
-        return {"EndpointConfigArn": arn}
+        """Return the ARN of something of SageMaker's."""
+        return self._catalogue.arn(kind, name)
 
     def create_endpoint(self, request: Document) -> Document:
         """Begin to create an endpoint."""
-        name, config = request["EndpointName"], request["EndpointConfigName"]
+        name = request["EndpointName"]
         arn = self.arn("endpoint", name)
         if name in self.endpoints:
             raise invalid(f'Cannot create already existing endpoint "{arn}".')
-        self._config(config)
-        made = self.endpoints[name] = Endpoint(name, arn, config)
-        self._settle(made, config, {})
+        self._catalogue.config(request["EndpointConfigName"])
+        made = self.endpoints[name] = Endpoint(name, arn, deployment=request.get("DeploymentConfig"))
+        made.config = request["EndpointConfigName"]
+        self._catalogue.tag(arn, request.get("Tags"))
+        self._go_on(self._create, made)
         return {"EndpointArn": arn}
 
     def update_endpoint(self, request: Document) -> Document:
         """Begin to move an endpoint to another configuration; the old fleet answers until the new one can."""
-        endpoint = self._ready(request["EndpointName"], "update")
-        self._config(request["EndpointConfigName"])
-        kept: dict[str, tuple[float | None, int]] = {}
-        if request.get("RetainAllVariantProperties") and endpoint.fleet:
-            excluded = {
-                each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties") or []
-            }
-            kept = {
-                variant.name: (None if "DesiredWeight" in excluded else variant.weight, variant.count)
-                for variant in endpoint.fleet.production.values()
-            }
-        self._begin(endpoint)
-        self._settle(endpoint, request["EndpointConfigName"], kept)
+        endpoint = self._ready(request["EndpointName"])
+        assert endpoint.fleet is not None  # noqa: S101 - an endpoint in service has one
+        config = self._catalogue.config(request["EndpointConfigName"])
+        live = self._catalogue.config(endpoint.config)
+        deployment = request.get("DeploymentConfig")
+        if request.get("RetainDeploymentConfig") and deployment:
+            raise invalid("DeploymentConfig cannot be specified when RetainDeploymentConfig is true.")
+        if request.get("RetainDeploymentConfig"):
+            deployment = endpoint.deployment
+        instances = min(each.count for each in endpoint.fleet.production.values())
+        guardrails.check(deployment, live["ProductionVariants"], config["ProductionVariants"], instances)
+        endpoint.deployment = deployment
+        endpoint.begin(pending=request["EndpointConfigName"])
+        self._go_on(self._update, endpoint, config, request)
         return {"EndpointArn": endpoint.arn}
 
     def update_endpoint_weights_and_capacities(self, request: Document) -> Document:
         """Change weights and numbers of instances of the variants that answer."""
-        endpoint = self._ready(request["EndpointName"], "update")
-        assert endpoint.fleet is not None  # noqa: S101 - an endpoint in service has one
-        for desired in request["DesiredWeightsAndCapacities"]:
-            variant = endpoint.fleet.production.get(desired["VariantName"])
-            if variant is None:
-                raise invalid(f'Could not find variant "{desired["VariantName"]}".')
-            variant.weight = float(desired.get("DesiredWeight", variant.weight))
-            variant.count = int(desired.get("DesiredInstanceCount", variant.count))
-        self._begin(endpoint)
-        threading.Timer(SETTLES_IN, self._end, (endpoint,)).start()
+        endpoint = self._ready(request["EndpointName"])
+        fleet = endpoint.fleet
+        assert fleet is not None  # noqa: S101 - an endpoint in service has one
+        desired = request["DesiredWeightsAndCapacities"]
+        for each in desired:
+            if fleet.find(each["VariantName"]) is None:
+                raise invalid(f'Could not find variant "{each["VariantName"]}" of endpoint "{endpoint.arn}".')
+        for each in desired:
+            variant = fleet.find(each["VariantName"])
+            if variant is not None:
+                variant.want(
+                    float(each.get("DesiredWeight", variant.weight)),
+                    int(each.get("DesiredInstanceCount", variant.count)),
+                )
+        endpoint.begin()
+        self._go_on(self._rebalance, endpoint, fleet)
         return {"EndpointArn": endpoint.arn}
 
     def delete_endpoint(self, request: Document) -> Document:
-        """Delete an endpoint and end its fleet."""
+        """Begin to delete an endpoint; nobody answers from now on."""
         endpoint = self._endpoint(request["EndpointName"])
-        del self.endpoints[endpoint.name]
-        if endpoint.fleet:
-            endpoint.fleet.stop()
+        if endpoint.status not in ("InService", "Failed", "OutOfService"):
+            raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        fleet = endpoint.fleet
+        endpoint.begin("Deleting")
+        endpoint.traffic = Traffic()
+        self._go_on(self._delete, endpoint, fleet)
         return {}
-
-    def delete_endpoint_config(self, request: Document) -> Document:
-        """Delete a configuration; endpoints that were made of it go on."""
-        self._config(request["EndpointConfigName"])
-        del self.configs[request["EndpointConfigName"]]
-        return {}
-
-    def delete_model(self, request: Document) -> Document:
-        """Delete a model; endpoints that serve it go on."""
-        self._model(request["ModelName"])
-        del self.models[request["ModelName"]]
-        return {}
-
-    def describe_model(self, request: Document) -> Document:
-        """Describe a model."""
-        return self._model(request["ModelName"])
-
-    def describe_endpoint_config(self, request: Document) -> Document:
-        """Describe a configuration."""
-        return self._config(request["EndpointConfigName"])
 
     def describe_endpoint(self, request: Document) -> Document:
-        """Describe an endpoint and the variants that answer now."""
-        endpoint = self._endpoint(request["EndpointName"])
-        variants = endpoint.fleet.production.values() if endpoint.fleet else ()
-        return {
-            "EndpointName": endpoint.name,
-            "EndpointArn": endpoint.arn,
-            "EndpointConfigName": endpoint.config,
-            "EndpointStatus": endpoint.status,
-            "CreationTime": endpoint.created,
-            "LastModifiedTime": endpoint.changed,
-            **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
-            "ProductionVariants": [
-                {
-                    "VariantName": variant.name,
-                    "CurrentWeight": variant.weight,
-                    "DesiredWeight": variant.weight,
-                    "CurrentInstanceCount": variant.count,
-                    "DesiredInstanceCount": variant.count,
-                }
-                for variant in variants
-            ],
-        }
+        """Describe an endpoint, the variants that answer now, and those that are on their way."""
+        return described(self._endpoint(request["EndpointName"]))
 
-    def list_endpoints(self, _request: Document) -> Document:
+    def list_endpoints(self, request: Document) -> Document:
         """List the endpoints."""
-        return {"Endpoints": [_summary(each) for each in self.endpoints.values()]}
-
-    def list_endpoint_configs(self, _request: Document) -> Document:
-        """List the configurations."""
-        keys = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        return {"EndpointConfigs": [{key: each[key] for key in keys} for each in self.configs.values()]}
-
-    def list_models(self, _request: Document) -> Document:
-        """List the models."""
-        keys = ("ModelName", "ModelArn", "CreationTime")
-        return {"Models": [{key: each[key] for key in keys} for each in self.models.values()]}
+        shown = [summary(each) for each in list(self.endpoints.values())]
+        return page(shown, request, into="Endpoints", name="EndpointName", status="EndpointStatus")
 
     def serving(self, name: str) -> Endpoint | None:
         """Return an endpoint that has a fleet."""
         found = self.endpoints.get(name)
         return found if found and found.fleet else None
 
-    def _settle(self, endpoint: Endpoint, config: str, kept: Mapping[str, tuple[float | None, int]]) -> None:
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._move, endpoint, config, kept), daemon=True).start()
+    def _create(self, endpoint: Endpoint) -> None:
+        started = self._started(endpoint, self._catalogue.config(endpoint.config))
+        if started is not None:
+            time.sleep(SETTLES_IN)
+            endpoint.traffic = Traffic(started)
+            endpoint.end("InService")
 
-    def _move(self, endpoint: Endpoint, config: str, kept: Mapping[str, tuple[float | None, int]]) -> None:
+    def _update(self, endpoint: Endpoint, config: Document, request: Document) -> None:
         old = endpoint.fleet
-        try:
-            fleet = self._fleets.start(endpoint.name, self.configs[config], self.models, old)
-        except Exception as failure:
-            if not isinstance(failure, ContainerFailed):
-                logger.exception("%s does not come up", endpoint.name)
-            endpoint.failure = str(failure)
-            self._end(endpoint, "InService" if old else "Failed")
+        assert old is not None  # noqa: S101 - an endpoint in service has one
+        new = self._started(endpoint, config)
+        if new is None:
             return
-        for name, (weight, count) in kept.items():
-            if name in fleet.production:
-                fleet.production[name].count = count
-                if weight is not None:
-                    fleet.production[name].weight = weight
+        if request.get("RetainAllVariantProperties"):
+            _retain(old, new, {each["VariantPropertyType"] for each in _excluded(request)})
         time.sleep(SETTLES_IN)
-        endpoint.fleet, endpoint.config, endpoint.failure = fleet, config, None
-        self._end(endpoint)
-        if old:
-            time.sleep(SETTLES_IN)  # what is under way is still answered
-            old.stop(but_for=fleet)
+        trouble = self._shift(endpoint, old, new)
+        if trouble:
+            endpoint.status = "RollingBack"
+            endpoint.traffic = Traffic(old)
+            new.stop()
+            endpoint.end("InService", trouble)
+            return
+        endpoint.traffic, endpoint.config = Traffic(new), new.config
+        endpoint.end("InService")
+        old.stop()
 
-    def _begin(self, endpoint: Endpoint) -> None:
-        endpoint.status, endpoint.changed = "Updating", time.time()
-        endpoint.settled.clear()
+    def _shift(self, endpoint: Endpoint, old: Fleet, new: Fleet) -> str | None:
+        """Move traffic in the steps of the deployment, and return why it has to go back."""
+        deployment, since, scale = endpoint.deployment, time.time(), guardrails.time_scale()
+        alarms = guardrails.alarms_of(deployment)
+        role = next(iter(new.production.values())).role
 
-    def _end(self, endpoint: Endpoint, status: str = "InService") -> None:
-        endpoint.status, endpoint.changed = status, time.time()
+        def trouble() -> str | None:
+            for name in alarms:
+                arn = f"arn:aws:cloudwatch:{self._place()}:alarm:{name}"
+                refusal = self._cloud.refusal(role, "cloudwatch:DescribeAlarms", arn)
+                if refusal:
+                    return f"The alarms of the deployment cannot be watched: {refusal}"
+            sounding = self._cloud.sounding(alarms, since, scale) if alarms else []
+            return f"One or more alarms are in ALARM state: {', '.join(sounding)}." if sounding else None
+
+        if alarms and (found := trouble()):
+            return found
+        for step in guardrails.steps(deployment, min(each.count for each in old.production.values())):
+            endpoint.traffic = Traffic(old, new, step.share)
+            seconds = step.seconds * scale
+            if alarms and step.seconds:
+                seconds = max(seconds, guardrails.SHORTEST_WATCH)
+            if found := watched(seconds, trouble):
+                return found
+        return None
+
+    def _rebalance(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        time.sleep(SETTLES_IN)
+        for variant in fleet.all():
+            variant.settle()
+        endpoint.end("InService")
+
+    def _delete(self, endpoint: Endpoint, fleet: Fleet | None) -> None:
+        time.sleep(SETTLES_IN)
+        if fleet:
+            fleet.stop()
+        self._catalogue.tags.pop(endpoint.arn, None)
+        self.endpoints.pop(endpoint.name, None)
         endpoint.settled.set()
 
-    def _ready(self, name: str, what: str) -> Endpoint:
+    def _started(self, endpoint: Endpoint, config: Document) -> Fleet | None:
+        try:
+            return self._fleets.start(endpoint.name, config, self.models)
+        except Exception as failure:
+            if not isinstance(failure, ContainerFailed | Fault):
+                logger.exception("%s does not come up", endpoint.name)
+            endpoint.end("InService" if endpoint.fleet else "Failed", str(failure))
+            return None
+
+    def _go_on(self, work: Callable[..., None], endpoint: Endpoint, *rest: Any) -> None:
+        """Do the rest of a change while the caller goes away, and tell the event bus how it began and ended."""
+
+        def all_of_it() -> None:
+            self._tell(endpoint)
+            try:
+                work(endpoint, *rest)
+            except Exception as failure:
+                logger.exception("%s did not change", endpoint.name)
+                endpoint.end("Failed", str(failure))
+            if endpoint.status != "Deleting":
+                self._tell(endpoint)
+
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(all_of_it,), daemon=True).start()
+
+    def _tell(self, endpoint: Endpoint) -> None:
+        tags = self._catalogue.tags.get(endpoint.arn, {})
+        self._cloud.announce(STATE_CHANGE, endpoint.arn, {**event_of(endpoint), "Tags": tags})
+
+    def _place(self) -> str:
+        account, region = self._cloud.place()
+        return f"{region}:{account}"
+
+    def _ready(self, name: str) -> Endpoint:
         endpoint = self._endpoint(name)
         if endpoint.status != "InService":
-            raise invalid(f'Cannot {what} in-progress endpoint "{endpoint.arn}".')
+            raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
         return endpoint
 
     def _endpoint(self, name: str) -> Endpoint:
@@ -236,22 +244,21 @@ class Endpoints:
             raise invalid(f'Could not find endpoint "{self.arn("endpoint", name)}".')
         return self.endpoints[name]
 
-    def _config(self, name: str) -> Document:
-        if name not in self.configs:
-            raise invalid(f'Could not find endpoint configuration "{self.arn("endpoint-config", name)}".')
-        return self.configs[name]
 
-    def _model(self, name: str) -> Document:
-        if name not in self.models:
-            raise invalid(f'Could not find model "{self.arn("model", name)}".')
-        return self.models[name]
+def _excluded(request: Mapping[str, Any]) -> list[Document]:
+    return request.get("ExcludeRetainedVariantProperties") or []
 
 
-def _summary(endpoint: Endpoint) -> Document:
-    return {
-        "EndpointName": endpoint.name,
-        "EndpointArn": endpoint.arn,
-        "EndpointStatus": endpoint.status,
-        "CreationTime": endpoint.created,
-        "LastModifiedTime": endpoint.changed,
-    }
+def _retain(old: Fleet, new: Fleet, excluded: set[str]) -> None:
+    """Let variants keep what the old ones of the same name had, but for what is excluded."""
+    if "DataCaptureConfig" not in excluded:
+        new.capture = old.capture
+    for name, variant in new.production.items():
+        before = old.production.get(name)
+        if before is None:
+            continue
+        variant.want(
+            variant.weight if "DesiredWeight" in excluded else before.weight,
+            variant.count if "DesiredInstanceCount" in excluded else before.count,
+        )
+        variant.settle()

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import random
-import re
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from ml_lens.rehearsal.inside.sagemaker.cloud import Cloud
-from ml_lens.rehearsal.inside.sagemaker.containers import Container, ContainerFailed, Reply
+from ml_lens.rehearsal.inside.sagemaker.containers import LONGEST_ANSWER, Reply
+from ml_lens.rehearsal.inside.sagemaker.faults import Fault
 
-_S3 = re.compile(r"s3://([^/]+)/(.+)")
+Document = Mapping[str, Any]
+
+
+class Asked(Protocol):
+    """What answers requests: a container, or one of several models."""
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+
+    def ask(
+        self, body: bytes, content_type: str, accept: str, *, attributes: str = "", target: str = ""
+    ) -> Reply:
+        """Answer a request."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
+def ask_all(
+    containers: Sequence[Asked],
+    body: bytes,
+    content_type: str,
+    accept: str,
+    *,
+    attributes: str = "",
+    target: str = "",
+) -> Reply:
+    """Send a request through containers, each of which answers to the next; the first that fails ends it."""
+    reply = Reply(200, body, content_type)
+    for container in containers:
+        reply = container.ask(reply.body, reply.content_type, accept, attributes=attributes, target=target)
+        if not 200 <= reply.status < 300:
+            break
+    return reply
 
 
 @dataclass
@@ -22,25 +56,71 @@ class Variant:
     weight: float
     count: int
     model: str
-    containers: Sequence[Container]
+    containers: Sequence[Asked]
     role: str
+    spec: Document = field(default_factory=dict)
+    images: Sequence[str] = ()
+    takes_target: bool = False
+    wanted_weight: float = 0
+    wanted_count: int = 0
+    under_way: int = 0
+    told: float = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, body: bytes, content_type: str, accept: str) -> Reply:
-        """Send a request through all containers; the first that fails ends it."""
-        reply = Reply(200, body, content_type)
-        for container in self.containers:
-            reply = container.ask(reply.body, reply.content_type, accept)
-            if reply.status >= 300:
-                break
-        return reply
+    def __post_init__(self) -> None:
+        """Want what there is."""
+        self.want(self.weight, self.count)
+
+    def want(self, weight: float, count: int) -> None:
+        """Say what is to be, once the change is over."""
+        self.wanted_weight, self.wanted_count = weight, count
+
+    def settle(self) -> None:
+        """Become what is wanted."""
+        self.weight, self.count = self.wanted_weight, self.wanted_count
+
+    @property
+    def at_once(self) -> int | None:
+        """How many calls a serverless variant answers at the same time."""
+        serverless = self.spec.get("ServerlessConfig")
+        return int(serverless["MaxConcurrency"]) if serverless else None
+
+    def ask(self, body: bytes, content_type: str, accept: str, *, attributes: str, target: str) -> Reply:
+        """Answer a request.
+
+        Raises:
+            Fault: A serverless variant is busy with as many calls as it takes.
+        """
+        if target and not self.takes_target:
+            raise Fault("ValidationError", "Target model can be specified for multi-model endpoints only.")
+        with self._lock:
+            if self.at_once is not None and self.under_way >= self.at_once:
+                raise Fault("ThrottlingException", "Rate exceeded")
+            self.under_way += 1
+        try:
+            return ask_all(self.containers, body, content_type, accept, attributes=attributes, target=target)
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
 
-@dataclass
 class Fleet:
-    """The variants that answer, and the shadow that only listens."""
+    """The variants that answer, and the shadow that only listens.
 
-    production: dict[str, Variant]
-    shadows: dict[str, Variant]
+    Args:
+        config: The endpoint configuration that it was made of.
+        capture: What is recorded of its calls.
+    """
+
+    def __init__(self, config: str, capture: Document | None = None) -> None:
+        """Make a fleet of no variants."""
+        self.config = config
+        self.capture = capture
+        self.production: dict[str, Variant] = {}
+        self.shadows: dict[str, Variant] = {}
+        self._state = threading.Condition()
+        self._under_way = 0
+        self._closed = False
 
     def choose(self) -> Variant:
         """Return a variant by the weights."""
@@ -55,98 +135,30 @@ class Fleet:
         yield from self.production.values()
         yield from self.shadows.values()
 
-    def stop(self, but_for: Fleet | None = None) -> None:
-        """End all containers, except those of another fleet."""
-        kept = {id(each) for variant in (but_for.all() if but_for else ()) for each in variant.containers}
+    def find(self, name: str) -> Variant | None:
+        """Return a variant by its name."""
+        return self.production.get(name) or self.shadows.get(name)
+
+    def enter(self) -> bool:
+        """Begin to answer a request, unless the fleet is about to end."""
+        with self._state:
+            if self._closed:
+                return False
+            self._under_way += 1
+            return True
+
+    def leave(self) -> None:
+        """End what :meth:`enter` began."""
+        with self._state:
+            self._under_way -= 1
+            self._state.notify_all()
+
+    def stop(self) -> None:
+        """Take no more requests, answer those under way, and end all containers."""
+        until = time.monotonic() + LONGEST_ANSWER
+        with self._state:
+            self._closed = True
+            self._state.wait_for(lambda: self._under_way == 0, until - time.monotonic())
         for variant in self.all():
             for container in variant.containers:
-                if id(container) not in kept:
-                    container.stop()
-
-    def serving(self, name: str, model: str) -> Variant | None:
-        """Return the variant of this name where it serves this model."""
-        found = self.production.get(name) or self.shadows.get(name)
-        return found if found and found.model == model else None
-
-
-class Fleets:
-    """Starts fleets as an endpoint configuration describes them."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        """Read artifacts and write logs through ``cloud``."""
-        self._cloud = cloud
-
-    def start(
-        self,
-        endpoint: str,
-        config: Mapping[str, Any],
-        models: Mapping[str, Mapping[str, Any]],
-        old: Fleet | None = None,
-    ) -> Fleet:
-        """Start every variant of a configuration and wait until all answer.
-
-        A variant of ``old`` that serves the same model goes on in the containers that it has.
-
-        Raises:
-            ContainerFailed: One does not, or its artifact cannot be had.
-        """
-        fleet = Fleet({}, {})
-        try:
-            for kind, target in (
-                ("ProductionVariants", fleet.production),
-                ("ShadowProductionVariants", fleet.shadows),
-            ):
-                for spec in config.get(kind) or []:
-                    target[spec["VariantName"]] = self._variant(endpoint, spec, models, old)
-            for variant in fleet.all():
-                for container in variant.containers:
-                    container.wait()
-        except BaseException:
-            fleet.stop(but_for=old)
-            raise
-        return fleet
-
-    def _variant(
-        self,
-        endpoint: str,
-        spec: Mapping[str, Any],
-        models: Mapping[str, Mapping[str, Any]],
-        old: Fleet | None,
-    ) -> Variant:
-        model = models[spec["ModelName"]]
-        caller = self._cloud.session(model["ExecutionRoleArn"])
-        definitions = model.get("Containers") or [model["PrimaryContainer"]]
-        name = spec["VariantName"]
-        serving = old.serving(name, spec["ModelName"]) if old else None
-        return Variant(
-            name=name,
-            weight=float(spec.get("InitialVariantWeight", 1)),
-            count=int(spec.get("InitialInstanceCount") or 1),
-            model=spec["ModelName"],
-            containers=serving.containers
-            if serving
-            else [self._container(endpoint, name, caller, each) for each in definitions],
-            role=caller,
-        )
-
-    def _container(
-        self, endpoint: str, variant: str, caller: str, definition: Mapping[str, Any]
-    ) -> Container:
-        url = str(definition.get("ModelDataUrl", ""))
-        found = _S3.fullmatch(url)
-        if found is None:
-            raise ContainerFailed(f"Could not find model data at {url}.")
-        artifact, refusal = self._cloud.read(caller, found[1], found[2])
-        if artifact is None:
-            raise ContainerFailed(
-                f"Could not access model data at {url}. Please ensure that the role exists, that its trust "
-                'relationship policy allows the action "sts:AssumeRole" for the service principal '
-                f'"sagemaker.amazonaws.com", and that it has "s3:GetObject" permissions: {refusal}'
-            )
-        group, stream = f"/aws/sagemaker/Endpoints/{endpoint}", f"{variant}/i-sandbox"
-        self._cloud.log(caller, group, stream, [f"serving {url}"])
-        return Container(
-            artifact,
-            definition.get("Environment") or {},
-            on_line=lambda line: self._cloud.log(caller, group, stream, [line]),
-        )
+                container.stop()

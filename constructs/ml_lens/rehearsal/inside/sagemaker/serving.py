@@ -6,62 +6,73 @@ The artifact's own script serves it where ``SAGEMAKER_PROGRAM`` names one; else 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ml_lens.rehearsal.inside.sagemaker import algorithm
+from ml_lens.rehearsal.inside.sagemaker.algorithm import CSV, JSON, Answer, NotServed
+
 DELAY = "ML_LENS_SANDBOX_DELAY_MS"
-JSON = "application/json"
-CSV = "text/csv"
-Predict = Callable[[bytes, str, str], tuple[bytes, str]]
+_IN_IMAGE = "/opt/ml/model"
+Predict = Callable[[bytes, str, str], Answer]
 
 
-def script(folder: Path, program: str) -> Predict:
-    """Return how the script ``program`` of an artifact answers."""
-    sys.path.insert(0, str(folder / "code"))
+def script(folder: Path, program: str, where: str) -> Predict:
+    """Return how the script ``program`` of an artifact answers; what it leaves out, the image does.
+
+    Args:
+        folder: The unpacked artifact.
+        program: Name of the script.
+        where: Its folder, as the image sees it.
+    """
+    inside = where.removeprefix(_IN_IMAGE).strip("/") if where.startswith(_IN_IMAGE) else "code"
+    sys.path.insert(0, str(folder / inside))
     module: Any = importlib.import_module(Path(program).stem)
-    model = module.model_fn(str(folder))
+    model = module.model_fn(str(folder)) if hasattr(module, "model_fn") else algorithm.booster(folder)
+    if hasattr(module, "transform_fn"):
+        return lambda body, kind, accept: _answer(
+            module.transform_fn(model, _text(body, kind), kind, accept), accept
+        )
+    read = getattr(module, "input_fn", algorithm.rows)
+    predict = getattr(module, "predict_fn", lambda data, model: algorithm.scores(model, data))
+    write = getattr(module, "output_fn", algorithm.written)
+    return lambda body, kind, accept: _answer(
+        write(predict(read(_text(body, kind), kind), model), accept), accept
+    )
 
-    def predict(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        text: Any = body.decode() if content_type.startswith("text/") else body
-        answer = module.output_fn(module.predict_fn(module.input_fn(text, content_type), model), accept)
-        content, kind = answer if isinstance(answer, tuple) else (answer, accept)
-        return (content.encode() if isinstance(content, str) else bytes(content)), kind
 
-    return predict
+def _text(body: bytes, content_type: str) -> bytes | str:
+    return body.decode() if content_type.startswith("text/") else body
 
 
-def algorithm(folder: Path) -> Predict:
-    """Return how the image answers without a script: rows of CSV in, one number for each out."""
-    import numpy as np
-    import xgboost as xgb
+def _answer(said: Any, accept: str) -> Answer:
+    content, kind = said if isinstance(said, tuple) else (said, accept)
+    return (content.encode() if isinstance(content, str) else bytes(content)), kind
 
-    booster = xgb.Booster(params={"nthread": 1}, model_file=str(folder / "xgboost-model"))
 
-    def predict(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        if not content_type.startswith(CSV):
-            raise ValueError(f"Content-type {content_type} is not supported")
-        rows = np.array([line.split(",") for line in body.decode().split()], dtype=np.float32)
-        scores = [float(score) for score in booster.predict(xgb.DMatrix(rows))]
-        if accept == JSON:
-            return json.dumps({"predictions": [{"score": score} for score in scores]}).encode(), JSON
-        return "\n".join(map(str, scores)).encode(), CSV
+@dataclass(frozen=True)
+class Served:
+    """A model, and how long it takes over an answer beyond its own time."""
 
-    return predict
+    predict: Predict
+    delay: float
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers ``/ping`` and ``/invocations``."""
 
     protocol_version = "HTTP/1.1"
-    predict: Predict
-    delay = 0.0
+    # Headers and body leave in one packet, or each answer waits for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    served: Served
 
     def do_GET(self) -> None:
         """Tell that the container is well."""
@@ -70,12 +81,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one request."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        time.sleep(type(self).delay)
+        time.sleep(self.served.delay)
+        kind, accept = self.headers.get("Content-Type", CSV), self.headers.get("Accept", JSON)
         try:
-            content, kind = type(self).predict(
-                body, self.headers.get("Content-Type", CSV), self.headers.get("Accept", JSON)
-            )
+            content, kind = self.served.predict(body, kind, accept)
             self._answer(200, content, kind)
+        except NotServed as refusal:
+            self._answer(refusal.status, str(refusal).encode(), "text/plain")
         except Exception as failure:
             status = int(getattr(failure, "status_code", 500))
             traceback.print_exc()
@@ -99,12 +111,14 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-def main() -> None:
-    """Serve the model in the folder that is named; print the port once there is an answer to expect."""
-    folder = Path(sys.argv[1])
+def serve(folder: Path) -> None:
+    """Serve the model in a folder; print the port once there is an answer to expect."""
     program = os.environ.get("SAGEMAKER_PROGRAM")
-    Handler.predict = staticmethod(script(folder, program) if program else algorithm(folder))
-    Handler.delay = float(os.environ.get(DELAY, "0")) / 1000
+    where = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    Handler.served = Served(
+        predict=script(folder, program, where) if program else algorithm.serving(folder),
+        delay=float(os.environ.get(DELAY, "0")) / 1000,
+    )
     server = Server(("127.0.0.1", 0), Handler)
     print(f"port {server.server_address[1]}", flush=True)
     server.serve_forever()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ml_lens.rehearsal.inside.sagemaker.cloud import place_of
 from ml_lens.rehearsal.inside.sagemaker.containers import Container, ContainerFailed
 from ml_lens.rehearsal.inside.sagemaker.faults import Fault, invalid
+from ml_lens.rehearsal.inside.sagemaker.fleets import ask_all
+from ml_lens.rehearsal.inside.sagemaker.joining import NotJoined, Processing
+from ml_lens.rehearsal.inside.sagemaker.listing import page
 
 logger = logging.getLogger("ml_lens.sandbox")
 
 Document = dict[str, Any]
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
-_S3 = re.compile(r"s3://([^/]+)/?(.*)")
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
 # What is left out here is refused: a rehearsal must not take for tried what was passed over.
 _EMULATED = frozenset(
@@ -34,6 +36,7 @@ _EMULATED = frozenset(
         "TransformOutput",
         "TransformResources",
         "DataCaptureConfig",
+        "DataProcessing",
         "ExperimentConfig",
         "Tags",
         "Environment",
@@ -91,9 +94,11 @@ class TransformJobs:
         models: Mapping[str, Mapping[str, Any]],
         arn: Callable[[str, str], str],
         objects: Callable[[str], Objects],
+        definitions: Callable[[Mapping[str, Any]], Sequence[Document]],
     ) -> None:
-        """Run ``models``; ``objects`` returns what a role may reach."""
+        """Run ``models``, of the containers in ``definitions``; ``objects`` returns what a role may reach."""
         self._models = models
+        self._definitions = definitions
         self._arn = arn
         self._objects = objects
         self.jobs: dict[str, Job] = {}
@@ -141,19 +146,24 @@ class TransformJobs:
         job.end("Stopped")
         return {}
 
-    def list_transform_jobs(self, _request: Document) -> Document:
+    def list_transform_jobs(self, request: Document) -> Document:
         """List the jobs."""
-        return {
-            "TransformJobSummaries": [
-                {
-                    "TransformJobName": name,
-                    "TransformJobArn": job.arn,
-                    "TransformJobStatus": job.status,
-                    "CreationTime": job.created,
-                }
-                for name, job in self.jobs.items()
-            ]
-        }
+        shown = [
+            {
+                "TransformJobName": name,
+                "TransformJobArn": job.arn,
+                "TransformJobStatus": job.status,
+                "CreationTime": job.created,
+            }
+            for name, job in list(self.jobs.items())
+        ]
+        return page(
+            shown,
+            request,
+            into="TransformJobSummaries",
+            name="TransformJobName",
+            status="TransformJobStatus",
+        )
 
     def _job(self, request: Document) -> Job:
         name = request["TransformJobName"]
@@ -163,7 +173,8 @@ class TransformJobs:
 
     def _run(self, job: Job, model: Document) -> None:
         try:
-            _work(job, model, self._objects(model["ExecutionRoleArn"]))
+            role = self._objects(model["ExecutionRoleArn"])
+            _work(job, self._definitions(model), role)
         except (JobFailed, ContainerFailed) as failed:
             job.end("Failed", str(failed))
         except Exception:
@@ -173,63 +184,74 @@ class TransformJobs:
             job.end("Completed")
 
 
-def _work(job: Job, model: Mapping[str, Any], objects: Objects) -> None:
-    name = job.request["TransformJobName"]
-    definition = model["PrimaryContainer"]
-    found = _S3.fullmatch(definition["ModelDataUrl"])
-    assert found is not None  # noqa: S101 - the schema of the request demands it
-    stream = f"{name}/i-sandbox"
-    environment = {**(definition.get("Environment") or {}), **(job.request.get("Environment") or {})}
-    container = Container(
-        objects.read(found[1], found[2]),
-        environment,
-        on_line=lambda line: objects.log(LOG_GROUP, stream, [line]),
-    )
+def _work(job: Job, definitions: Sequence[Document], objects: Objects) -> None:
+    containers: list[Container] = []
     try:
-        container.wait()
-        objects.log(LOG_GROUP, stream, [f"serving {definition['ModelDataUrl']}"])
+        for each in definitions:
+            containers.append(_container(job, each, objects))
+        for container in containers:
+            container.wait()
         for bucket, key, relative in _inputs(job.request["TransformInput"], objects):
             if not job.is_wanted:
                 return
-            _transform(job, container, objects, bucket, key, relative)
+            _transform(job, containers, objects, bucket, key, relative)
     finally:
-        container.stop()
+        for container in containers:
+            container.stop()
+
+
+def _container(job: Job, definition: Document, objects: Objects) -> Container:
+    place = place_of(definition["ModelDataUrl"])
+    if place is None:
+        raise JobFailed(f"ClientError: {definition['ModelDataUrl']} is no place in S3")
+    stream = f"{job.request['TransformJobName']}/i-sandbox"
+    objects.log(LOG_GROUP, stream, [f"serving {definition['ModelDataUrl']}"])
+    return Container(
+        objects.read(place.bucket, place.key),
+        {**(definition.get("Environment") or {}), **(job.request.get("Environment") or {})},
+        on_line=lambda line: objects.log(LOG_GROUP, stream, [line]),
+    )
 
 
 def _transform(
-    job: Job, container: Container, objects: Objects, bucket: str, key: str, relative: str
+    job: Job, containers: Sequence[Container], objects: Objects, bucket: str, key: str, relative: str
 ) -> None:
     given, output = job.request["TransformInput"], job.request["TransformOutput"]
-    answers = []
-    for body in _bodies(objects.read(bucket, key), job.request):
-        reply = container.ask(
-            body, given.get("ContentType", "text/csv"), output.get("Accept") or "application/json"
-        )
-        if reply.status >= 300:
-            said = reply.body.decode(errors="replace")
-            raise JobFailed(f"ClientError: {bucket}/{key}: the model answered {reply.status}: {said}")
-        answers.append(reply.body.rstrip(b"\n"))
-    target = _S3.fullmatch(output["S3OutputPath"])
+    processing = Processing(job.request)
+    accept = output.get("Accept") or "application/json"
+    answers: list[bytes] = []
+    try:
+        for records in _batches(objects.read(bucket, key), job.request):
+            body = b"\n".join(processing.given(each) for each in records)
+            body += b"\n" if len(records) > 1 else b""
+            reply = ask_all(containers, body, given.get("ContentType", "text/csv"), accept)
+            if not 200 <= reply.status < 300:
+                said = reply.body.decode(errors="replace")
+                raise JobFailed(f"ClientError: {bucket}/{key}: the model answered {reply.status}: {said}")
+            answers += processing.told(records, reply.body)
+    except NotJoined as failed:
+        raise JobFailed(f"ClientError: {bucket}/{key}: {failed}") from failed
+    target = place_of(output["S3OutputPath"])
     assert target is not None  # noqa: S101 - the schema of the request demands it
-    folder = f"{target[2].rstrip('/')}/" if target[2] else ""
+    folder = f"{target.key.rstrip('/')}/" if target.key else ""
     end = b"\n" if output.get("AssembleWith") == "Line" else b""
     objects.write(
-        target[1], f"{folder}{relative}.out", end.join(answers) + end, output.get("KmsKeyId") or None
+        target.bucket, f"{folder}{relative}.out", end.join(answers) + end, output.get("KmsKeyId") or None
     )
 
 
 def _inputs(given: Mapping[str, Any], objects: Objects) -> Iterator[tuple[str, str, str]]:
     """Yield bucket, key, and what of the key its result is named after."""
     source = given["DataSource"]["S3DataSource"]
-    found = _S3.fullmatch(source["S3Uri"])
+    found = place_of(source["S3Uri"])
     if found is None:
         raise JobFailed(f"ClientError: {source['S3Uri']} is no place in S3")
-    bucket, prefix = found[1], found[2]
+    bucket, prefix = found.bucket, found.key
     if source["S3DataType"] == "ManifestFile":
         first, *names = json.loads(objects.read(bucket, prefix))
-        there = _S3.fullmatch(first["prefix"])
+        there = place_of(first["prefix"])
         assert there is not None  # noqa: S101 - the schema of a manifest demands it
-        yield from ((there[1], there[2] + name, name) for name in names)
+        yield from ((there.bucket, there.key + name, name) for name in names)
         return
     keys = [key for key in objects.keys(bucket, prefix) if not key.endswith("/")]
     if not keys:
@@ -238,21 +260,19 @@ def _inputs(given: Mapping[str, Any], objects: Objects) -> Iterator[tuple[str, s
     yield from ((bucket, key, key.removeprefix(folder).lstrip("/")) for key in keys)
 
 
-def _bodies(content: bytes, request: Mapping[str, Any]) -> Iterator[bytes]:
-    """Yield the requests that an object makes."""
+def _batches(content: bytes, request: Mapping[str, Any]) -> Iterator[list[bytes]]:
+    """Yield the records of each request that an object makes."""
     if request["TransformInput"].get("SplitType") != "Line":
-        yield content
+        yield [content]
         return
     records = [line for line in content.split(b"\n") if line.strip()]
-    if request.get("BatchStrategy") != "MultiRecord":
-        yield from records
-        return
     most = int(request.get("MaxPayloadInMB", 6)) * 1024 * 1024
-    body = b""
+    together: list[bytes] = []
     for record in records:
-        if body and len(body) + len(record) >= most:
-            yield body
-            body = b""
-        body += record + b"\n"
-    if body:
-        yield body
+        size = sum(len(each) + 1 for each in together)
+        if together and (request.get("BatchStrategy") != "MultiRecord" or size + len(record) >= most):
+            yield together
+            together = []
+        together.append(record)
+    if together:
+        yield together
