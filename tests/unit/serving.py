@@ -17,6 +17,7 @@ from ml_lens.hosting import (
     HostedModel,
     ModelArtifact,
     ModelImage,
+    ModelLibrary,
     ServedModel,
     Serverless,
 )
@@ -59,6 +60,22 @@ def model(stack: cdk.Stack, version: int = 1) -> ServedModel:
         image=ModelImage.xgboost(),
         artifact=ModelArtifact.in_bucket(models, f"churn/{version}/model.tar.gz"),
         version=f"{version}.0.0",
+    )
+
+
+def library(stack: cdk.Stack, **props: Any) -> ModelLibrary:
+    bucket = stack.node.try_find_child("Shelf") or s3.Bucket(
+        stack, "Shelf", encryption_key=kms.Key(stack, "ShelfKey", enable_key_rotation=True)
+    )
+    assert isinstance(bucket, s3.Bucket)
+    return ModelLibrary(
+        **{
+            "image": ModelImage.xgboost(),
+            "bucket": bucket,
+            "prefix": "shops/",
+            "version": "2026-11",
+            **props,
+        }
     )
 
 

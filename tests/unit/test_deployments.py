@@ -41,7 +41,7 @@ def rendered(tmp_path: Path) -> Rendered:
     return render
 
 
-@pytest.mark.lens("F9-06")
+@pytest.mark.lens("F9-06", "F10-05", "CHG-05", "CHG-07")
 @pytest.mark.parametrize(
     "deployment",
     [
@@ -94,6 +94,7 @@ def test_every_second_fleet_is_watched_before_the_first_goes(
     assert rendered(deployment)["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == seconds
 
 
+@pytest.mark.lens("F10-01")
 def test_a_canary_is_a_share_of_the_capacity(rendered: Rendered) -> None:
     policy = rendered(Deployment.canary(percent=10, wait=TEN))["BlueGreenUpdatePolicy"]
     assert policy["TrafficRoutingConfiguration"] == {

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import Duration
 from aws_cdk import aws_ecr as ecr
 
-from ml_lens.foundation import AlarmTopic, MlNetwork, Posture
+from ml_lens.foundation import MlNetwork, Posture
 from ml_lens.hosting import (
     EndpointNetwork,
     Instances,
@@ -65,7 +64,7 @@ def test_one_variant_gets_all_traffic(stack: cdk.Stack) -> None:
     assert made.only(ENDPOINT)["EndpointConfigName"] == {"Fn::GetAtt": [config, "EndpointConfigName"]}
 
 
-@pytest.mark.lens("HST-04")
+@pytest.mark.lens("HST-04", "F8-01")
 def test_a_new_version_keeps_the_endpoint_and_its_variant(tmp_path: Path) -> None:
     made = []
     for version in (1, 2):
@@ -115,7 +114,7 @@ def test_production_rolls_back_by_its_own_alarms(stack: cdk.Stack) -> None:
     assert config["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 1800
 
 
-@pytest.mark.lens("MDL-04", "MDL-05", "SCL-04")
+@pytest.mark.lens("MDL-04", "MDL-05", "SCL-04", "ISO-01")
 def test_the_container_is_isolated_in_subnets_of_two_zones(stack: cdk.Stack) -> None:
     host(stack)
     made = template(stack)
@@ -209,7 +208,7 @@ def test_a_model_waits_for_the_rights_of_its_role(stack: cdk.Stack) -> None:
     assert made.id("AWS::IAM::Policy", "ChurnRoleDefaultPolicy") in resource(made, MODEL)["DependsOn"]
 
 
-@pytest.mark.lens("SCL-01", "SCL-05", "SCL-09", "MON-03")
+@pytest.mark.lens("SCL-01", "SCL-05", "SCL-09", "MON-03", "CIN-02")
 def test_every_variant_scales_with_its_calls(stack: cdk.Stack) -> None:
     capacity = Instances(least=3, most=9, calls_per_minute=90, scale_in_cooldown=TEN)
     host(stack, capacity=capacity)
@@ -235,73 +234,6 @@ def test_a_fleet_of_fixed_size_does_not_scale(stack: cdk.Stack) -> None:
     host(stack, capacity=Instances(least=2, most=2))
     made = template(stack)
     assert made.resources(TARGET, SCALING) == {}
-
-
-@pytest.mark.lens("MON-02")
-def test_failing_late_and_refused_answers_are_told_of(stack: cdk.Stack) -> None:
-    hosted = host(stack, latency_slo=Duration.millis(200))
-    AlarmTopic(stack, "Tell", posture=PRODUCTION).tell_of(hosted.alarms)
-    made = template(stack)
-    errors, latency, refused = (made.one(ALARM, f"Churn{of}Alarm") for of in ("Errors", "Latency", "Refused"))
-    assert (errors["MetricName"], errors["Statistic"], errors["Threshold"]) == (
-        "Invocation5XXErrors",
-        "Sum",
-        0,
-    )
-    # In microseconds.
-    assert (latency["MetricName"], latency["ExtendedStatistic"], latency["Threshold"]) == (
-        "ModelLatency",
-        "p99",
-        200_000,
-    )
-    counted = {
-        each["MetricStat"]["Metric"]["MetricName"] for each in refused["Metrics"] if "MetricStat" in each
-    }
-    assert counted == {"Invocation4XXErrors", "Invocations"}
-    for alarm in (errors, latency, refused):
-        assert alarm["AlarmActions"] == [{"Ref": made.id("AWS::SNS::Topic", "Tell")}]
-
-
-@pytest.mark.parametrize(
-    ("type", "cores"), [("ml.m5.large", 2), ("ml.c7i.xlarge", 4), ("ml.m5.24xlarge", 96), ("ml.t2.medium", 2)]
-)
-def test_instances_are_watched_by_cpu_memory_and_disk(stack: cdk.Stack, type: str, cores: int) -> None:
-    hosted = host(stack, capacity=Instances(type=type))
-    made = template(stack)
-    watched = {
-        alarm["MetricName"]: alarm["Threshold"]
-        for alarm in made.resources(ALARM).values()
-        if alarm.get("Namespace") == "/aws/sagemaker/Endpoints"
-    }
-    # SageMaker adds up the percents of the cores.
-    assert watched == {"CPUUtilization": 85 * cores, "MemoryUtilization": 85, "DiskUtilization": 85}
-    assert len(hosted.alarms) == len(made.resources(ALARM)) == 6
-
-
-def test_the_dashboard_shows_the_endpoint(stack: cdk.Stack) -> None:
-    host(stack)
-    made = template(stack)
-    shown = text(made.only("AWS::CloudWatch::Dashboard")["DashboardBody"])
-    assert name(made) in shown
-    for metric in ("Invocations", "Invocation5XXErrors", "ModelLatency", "CPUUtilization", "DiskUtilization"):
-        assert f'"{metric}"' in shown
-
-
-def test_metrics_are_those_of_the_variant(stack: cdk.Stack) -> None:
-    hosted = host(stack)
-    shown = {
-        metric.metric_name: (metric.namespace, metric.statistic, metric.period.to_seconds())
-        for metric in (hosted.metric_invocations(), hosted.metric_latency(), hosted.metric_errors())
-    }
-    assert shown == {
-        "Invocations": ("AWS/SageMaker", "Sum", 60),
-        "ModelLatency": ("AWS/SageMaker", "p99", 60),
-        "Invocation5XXErrors": ("AWS/SageMaker", "Sum", 60),
-    }
-    assert hosted.metric_errors().dimensions == {
-        "EndpointName": hosted.endpoint_name,
-        "VariantName": "AllTraffic",
-    }
 
 
 def test_a_file_of_this_machine_becomes_an_artifact(stack: cdk.Stack, tmp_path: Path) -> None:

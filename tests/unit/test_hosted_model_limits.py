@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 
-from ml_lens.foundation import AuditTrail, DerivedDataBucket, Posture
+from ml_lens.foundation import AuditTrail, DerivedDataBucket, Posture, PropError
 from ml_lens.hosting import (
     DataCapture,
     Deployment,
+    InferencePipeline,
     Instances,
     ModelArtifact,
     ModelImage,
@@ -174,3 +176,67 @@ def test_the_audit_of_a_bucket_that_is_given_is_not_ours_to_set(stack: cdk.Stack
     ours = DerivedDataBucket(stack, "Ours", posture=SANDBOX)
     (found,) = problems(stack, capture=DataCapture(bucket=ours, audit=audit))
     assert found.startswith("capture.audit: ")
+
+
+def test_a_model_is_given_once(stack: cdk.Stack) -> None:
+    (twice,) = problems(stack, deployment=Deployment.ab_test(a=model(stack), b=model(stack, 2)))
+    assert twice.startswith("model: is given twice")
+    (missing,) = problems(
+        stack, model=None, network=network_of(stack), deployment=Deployment.ab_test(b=model(stack, 2))
+    )
+    assert missing.startswith("model: is missing")
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        lambda served: Deployment.ab_test(b=served),
+        lambda served: Deployment.shadow(candidate=served),
+    ],
+)
+def test_serverless_inference_has_one_variant(stack: cdk.Stack, deployment: Any) -> None:
+    (problem,) = problems(stack, network=None, capacity=Serverless(), deployment=deployment(model(stack, 2)))
+    assert problem.startswith("deployment: serverless inference has one variant")
+
+
+def test_inf1_has_no_shadows_and_no_guarded_tests(stack: cdk.Stack) -> None:
+    capacity = Instances(type="ml.inf1.xlarge")
+    (problem,) = problems(
+        stack, capacity=capacity, deployment=Deployment.shadow(candidate=model(stack, 2), guarded=False)
+    )
+    assert problem.startswith("deployment: SageMaker has no shadows on ml.inf1.xlarge")
+    where = network_of(stack)
+    (problem,) = problems(
+        stack, capacity=capacity, network=where, deployment=Deployment.ab_test(b=model(stack, 2))
+    )
+    assert "SageMaker ignores Deployment.ab_test()" in problem
+    unguarded = Deployment.ab_test(b=model(stack, 2), guarded=False)
+    host(stack, capacity=capacity, network=where, deployment=unguarded)
+
+
+def test_a_challenger_is_checked_like_the_model(stack: cdk.Stack) -> None:
+    bad = InferencePipeline(containers=[model(stack)], version="so, so")
+    found = problems(stack, deployment=Deployment.ab_test(b=bad))
+    assert [problem.partition(":")[0] for problem in found] == [
+        "deployment.b.containers",
+        "deployment.b.version",
+    ]
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (-1, 2), (float("nan"), 1), (1,), (1, 1, 1)])
+def test_two_shares_make_a_test(stack: cdk.Stack, weights: Any) -> None:
+    with pytest.raises(PropError, match=r"^Deployment.ab_test\n  weights: "):
+        Deployment.ab_test(b=model(stack), weights=weights)
+
+
+@pytest.mark.parametrize("sampling", [0, 101, 1.5])
+def test_a_shadow_needs_a_share(stack: cdk.Stack, sampling: Any) -> None:
+    with pytest.raises(PropError, match=r"^Deployment.shadow\n  sampling: .*allowed are 1 to 100 percent"):
+        Deployment.shadow(candidate=model(stack), sampling=sampling)
+
+
+def test_what_is_not_guarded_needs_no_time(stack: cdk.Stack) -> None:
+    with pytest.raises(PropError, match=r"bake: nothing watches"):
+        Deployment.ab_test(b=model(stack), guarded=False, bake=TEN)
+    with pytest.raises(PropError, match=r"bake: .*allowed are 3 minutes"):
+        Deployment.ab_test(b=model(stack), bake=cdk.Duration.seconds(1))

@@ -7,7 +7,7 @@ import pytest
 from aws_cdk import aws_iam as iam
 
 from ml_lens.foundation import DerivedDataBucket
-from ml_lens.hosting import DataCapture
+from ml_lens.hosting import DataCapture, Deployment
 from tests.stacks.synthesis import new_app
 from tests.stacks.template import text
 from tests.unit.serving import (
@@ -84,6 +84,10 @@ def test_calls_are_captured_below_a_prefix_of_the_endpoint(stack: cdk.Stack, own
         "InitialSamplingPercentage": 20,
         "KmsKeyId": {"Fn::GetAtt": [key, "Arn"]},
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json"],
+        },
     }
     (writing,) = said(made, "s3:PutObject")
     assert writing.actions == {"s3:PutObject"}
@@ -111,3 +115,17 @@ def test_a_consumer_may_invoke_this_endpoint_and_nothing_else(stack: cdk.Stack) 
     assert granted.resources == (f"<{made.id(ENDPOINT, 'Churn')}>",)
     assert made.statements(made.id("AWS::IAM::Role", "Others")) == []
     assert "sagemaker:InvokeEndpoint" not in made.actions(made.id("AWS::IAM::Role", "ChurnRole"))
+
+
+def test_a_guarded_endpoint_may_look_at_its_own_guards_and_no_other_alarm(stack: cdk.Stack) -> None:
+    host(stack, deployment=Deployment.blue_green())
+    made = template(stack)
+    guards = made.only(ENDPOINT)["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
+    watching = {text(alarm["AlarmName"]) for alarm in guards}
+    looking = {arn for each in said(made, "cloudwatch:DescribeAlarms") for arn in each.resources}
+    assert looking == {f"{alarm[:-1]}.Arn>" for alarm in watching}
+
+
+def test_an_endpoint_that_nothing_guards_looks_at_no_alarm(stack: cdk.Stack) -> None:
+    host(stack, deployment=Deployment.standard())
+    assert not said(template(stack), "cloudwatch:DescribeAlarms")

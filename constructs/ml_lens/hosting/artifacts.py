@@ -1,7 +1,7 @@
 """The model itself: what training made, packed as SageMaker reads it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from aws_cdk import Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from ml_lens.foundation.props import PropChecks
@@ -21,7 +22,7 @@ VERSION_TAG = "mllens:model-version"
 """The tag that tells which version a model is."""
 _SUFFIX = ".tar.gz"
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MOST_VARIABLES = 99
+_MOST_VARIABLES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +73,19 @@ class ModelArtifact:
         """Take a file of this machine, which the CDK uploads; for samples and trials."""
         return cls(path=path)
 
-    def check(self, props: PropChecks) -> None:
-        """Refuse what is no artifact."""
+    def check(self, props: PropChecks, *, of: str = "model") -> None:
+        """Refuse what is no artifact of ``of``."""
         name = str(self.path) if self.path else self.key
         if not Token.is_unresolved(name):
             props.require(
                 name.endswith(_SUFFIX) and not name.startswith(("/", "s3://") if self.path is None else ()),
-                "model.artifact",
+                f"{of}.artifact",
                 f"{name!r} is no model artifact; give the key or the path of a file that ends in {_SUFFIX!r}",
             )
         if self.path is not None and name.endswith(_SUFFIX):
             props.require(
                 self.path.is_file(),
-                "model.artifact",
+                f"{of}.artifact",
                 f"there is no file {name!r}; train the model first, or take one from S3 with ModelArtifact.in_bucket()",
             )
 
@@ -112,29 +113,84 @@ class ServedModel:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the container, up to 99 beside ``MODEL_VERSION``. Default: none."""
 
-    def check(self, props: PropChecks, scope: Construct, *, on_arm: bool) -> None:
-        """Refuse an image, an artifact, a version or an environment that SageMaker cannot serve."""
-        self.image.check(props, scope, on_arm=on_arm)
-        self.artifact.check(props)
-        if not Token.is_unresolved(self.version):
-            props.require(
-                _VERSION.fullmatch(self.version) is not None,
-                "model.version",
-                f"{self.version!r} cannot be told from other versions everywhere; give up to 64 letters, digits, dots, "
-                "dashes and underscores, for example '1.0.0'",
+    def check(
+        self,
+        props: PropChecks,
+        scope: Construct,
+        *,
+        on_arm: bool,
+        of: str = "model",
+        set_from_version: Sequence[str] = (VERSION_VARIABLE,),
+    ) -> None:
+        """Refuse an image, an artifact, a version or an environment that SageMaker cannot serve.
+
+        Args:
+            props: Takes the problems.
+            scope: Where it would be served.
+            on_arm: Whether the instances have Graviton processors.
+            of: The prop that it was given as. Default: ``model``.
+            set_from_version: Variables that are not to be given. Default: ``MODEL_VERSION``.
+        """
+        self.image.check(props, scope, on_arm=on_arm, of=of)
+        self.artifact.check(props, of=of)
+        check_version(props, self.version, of=of)
+        check_environment(props, self.environment, of=of, set_from_version=set_from_version)
+
+    def definitions(
+        self, scope: Construct, role: iam.Role, versions: Mapping[str, str] | None = None
+    ) -> list[sagemaker.CfnModel.ContainerDefinitionProperty]:
+        """Return its container, and let ``role`` read and pull what it is made of.
+
+        Args:
+            scope: Where what has to be uploaded belongs.
+            role: The role under which it is served.
+            versions: Variables that tell the container its version. Default: ``MODEL_VERSION``.
+        """
+        image = self.image.bind(scope)
+        artifact = self.artifact.bind(scope)
+        image.grant_pull(role)
+        artifact.grant_read(role)
+        return [
+            sagemaker.CfnModel.ContainerDefinitionProperty(
+                image=image.uri,
+                model_data_url=artifact.url,
+                environment={**self.variables(), **(versions or {})},
             )
-        props.require(
-            VERSION_VARIABLE not in self.environment,
-            "model.environment",
-            f"{VERSION_VARIABLE} is set from version; leave it out",
-        )
-        props.require(
-            len(self.environment) <= _MOST_VARIABLES,
-            "model.environment",
-            f"{len(self.environment)} variables are too many; SageMaker takes 100, {VERSION_VARIABLE} among them: put "
-            "them into the artifact",
-        )
+        ]
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the container."""
         return {**self.environment, VERSION_VARIABLE: self.version}
+
+
+def check_version(props: PropChecks, version: str, *, of: str) -> None:
+    """Refuse what cannot be written wherever a version is."""
+    if not Token.is_unresolved(version):
+        props.require(
+            _VERSION.fullmatch(version) is not None,
+            f"{of}.version",
+            f"{version!r} cannot be told from other versions everywhere; give up to 64 letters, digits, dots, dashes "
+            "and underscores, for example '1.0.0'",
+        )
+
+
+def check_environment(
+    props: PropChecks,
+    environment: Mapping[str, str],
+    *,
+    of: str,
+    set_from_version: Sequence[str] = (VERSION_VARIABLE,),
+) -> None:
+    """Refuse variables that are set from a version, and more than SageMaker takes."""
+    for variable in set_from_version:
+        props.require(
+            variable not in environment,
+            f"{of}.environment",
+            f"{variable} is set from version; leave it out",
+        )
+    props.require(
+        len(environment) <= _MOST_VARIABLES - len(set_from_version),
+        f"{of}.environment",
+        f"{len(environment)} variables are too many; SageMaker takes {_MOST_VARIABLES}, "
+        f"{' and '.join(set_from_version)} among them: put them into the artifact",
+    )

@@ -15,6 +15,17 @@ _INSTANCE_TYPE = re.compile(
 )
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
 _CORES = {"medium": 2, "large": 2, "xlarge": 4}
+_WITH_GPUS = re.compile(r"[gp]\d")
+# By the number before xlarge; sizes that are left out have one.
+_GPUS_OF_GRAPHICS = {12: 4, 24: 4, 36: 4, 48: 8}
+_GPUS = {
+    "p2": {8: 8, 16: 16},
+    "p3": {8: 4, 16: 8},
+    "p4d": {24: 8},
+    "p4de": {24: 8},
+    "g7": {12: 2, 24: 4, 48: 8},
+    "g7e": {12: 2, 24: 4, 48: 8},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +75,11 @@ class Sizing:
     """Instances at the most."""
 
     @property
+    def scales(self) -> bool:
+        """Whether there is anything between the two numbers."""
+        return self.most != self.least
+
+    @property
     def has_disks(self) -> bool:
         """Whether the instances have NVMe disks, which their hardware encrypts and no key of KMS can."""
         return has_local_disks(self.type)
@@ -72,6 +88,15 @@ class Sizing:
     def has_arm(self) -> bool:
         """Whether the instances have Graviton processors, which need images of their own."""
         return _GRAVITON.fullmatch(family(self.type)) is not None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one instance; of those that CloudWatch has metrics for, which are NVIDIA's."""
+        found = _INSTANCE_TYPE.fullmatch(self.type)
+        if not found or not _WITH_GPUS.match(found["family"]):
+            return 0
+        times = int(found["times"] or 1)
+        return _GPUS.get(found["family"], _GPUS_OF_GRAPHICS).get(times, 1)
 
     @property
     def cores(self) -> int:
@@ -116,9 +141,15 @@ def check_instances(props: PropChecks, capacity: Instances, posture: Posture, de
             f"{deployment.spoken} needs at least 2 instances, got {sizing.least}; raise capacity.least or use "
             "Deployment.all_at_once()",
         )
-    if deployment.is_guarded:
+    on_inf1 = family(sizing.type) == "inf1"
+    props.require(
+        not (deployment.is_shadow and on_inf1),
+        "deployment",
+        f"SageMaker has no shadows on {sizing.type}; use inf2 instances, or Deployment.ab_test(…) with a small weight",
+    )
+    if deployment.is_guarded and not deployment.is_shadow:
         props.require(
-            not sizing.type.startswith("ml.inf1."),
+            not on_inf1,
             "deployment",
             f"SageMaker ignores {deployment.spoken} on {sizing.type} and replaces all instances at once without "
             "watching; use inf2 instances, or say so with Deployment.standard()",
@@ -194,6 +225,12 @@ def check_serverless(
         not deployment.needs_two_instances,
         "deployment",
         f"{deployment.spoken} moves instances, of which serverless inference has none; use Deployment.blue_green(), "
+        f"{on_instances}",
+    )
+    props.require(
+        deployment.beside is None,
+        "deployment",
+        f"serverless inference has one variant, and {deployment.spoken} needs two; use Deployment.blue_green(), "
         f"{on_instances}",
     )
     props.require(

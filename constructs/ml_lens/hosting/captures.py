@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
 from ml_lens.foundation.audit import AuditTrail
+from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks
-from ml_lens.foundation.storage import DerivedDataBucket
+from ml_lens.foundation.storage import DerivedDataBucket, grant
+from ml_lens.hosting.endpoint_config import Recording
 
 CAPTURE_PREFIX = "captured/"
 """Where captured calls go in their bucket."""
@@ -47,3 +52,16 @@ class DataCapture:
             "capture.audit",
             "the bucket that is given is not made here; hand the audit trail to the DerivedDataBucket itself",
         )
+
+    def bind(
+        self, scope: Construct, *, posture: Posture, role: iam.Role, endpoint_name: str
+    ) -> Recording | None:
+        """Return where the calls of an endpoint go, and let ``role`` add them; ``None`` when nothing is recorded."""
+        if not self.enabled:
+            return None
+        bucket = self.bucket or DerivedDataBucket(scope, "Captured", posture=posture, audit=self.audit)
+        prefix = f"{CAPTURE_PREFIX}{endpoint_name}/"
+        bucket.grant_add(role, prefix)
+        # SageMaker writes in parts when there is much, which S3 has to decrypt to put together.
+        grant(role, ["kms:Decrypt"], bucket.key.key_arn)
+        return Recording(bucket=bucket, prefix=prefix, percent=self.percent)

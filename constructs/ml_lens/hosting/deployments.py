@@ -1,64 +1,58 @@
-"""How a new version of a model takes over from the old one."""
+"""How a new version of a model takes over from the old one, or runs beside it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_sagemaker as sagemaker
 
 from ml_lens.foundation.props import PropChecks, PropError
+from ml_lens.hosting.endpoint_models import Served
+from ml_lens.hosting.update_policy import (
+    LONGEST_DEPLOYMENT_IN_SECONDS,
+    TO_START_A_FLEET_IN_SECONDS,
+    Traffic,
+    UpdatePolicy,
+    must_be_a_watch,
+)
 
-_PERCENT = "CAPACITY_PERCENT"
-_SHORTEST_WATCH = Duration.minutes(3)
-_LONGEST_WAIT = Duration.hours(1)
-_LONGEST_DEPLOYMENT_IN_SECONDS = 8 * 3600
-_TO_START_A_FLEET_IN_SECONDS = 3600
-
-
-class _Traffic(StrEnum):
-    """The types of SageMaker's traffic routing, and the two ways that do without."""
-
-    UNGUARDED = "UNGUARDED"
-    ALL_AT_ONCE = "ALL_AT_ONCE"
-    CANARY = "CANARY"
-    LINEAR = "LINEAR"
-    ROLLING = "ROLLING"
+_EQUAL = (1, 1)
+_TWO = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
+class Deployment(UpdatePolicy):
     """Says how an endpoint moves to a new model, and how long the alarms watch before the old one goes.
 
     Use one of the class methods. All but :meth:`standard` are rolled back by SageMaker itself as soon as an alarm
     of the endpoint goes off. The first deployment of an endpoint has nothing to replace: they act on updates.
 
-    Every version has to keep the name of the variant, which :class:`HostedModel` sees to.
+    Most of them replace the only variant, ``AllTraffic``, whose name every version keeps. :meth:`ab_test` gives the
+    endpoint two variants that share the traffic, and :meth:`shadow` one more that gets copies of the calls.
 
-    Lens: F8-06, F8-07, F9-02, F9-06.
+    Lens: F8-06, F8-07, F9-02, F9-06, AB-01, AB-03, CHG-13, HST-03, HST-09.
     """
 
     name: str
     """What it is called when spoken of, for example ``canary``."""
-    traffic: str
-    """How traffic moves, as SageMaker names it."""
-    percent: int = 100
-    """Percent of the instances that one step moves."""
-    wait: Duration | None = None
-    """Time for which the alarms watch between two steps. Default: there is one step only."""
-    bake: Duration | None = None
-    """Time for which the alarms watch, and the old instances stay, after the last step. Default: none."""
+    champion: Served | None = None
+    """The model that was there before, if this names it. Default: ``HostedModel.model``."""
+    beside: Served | None = None
+    """The model that runs beside it. Default: there is none."""
+    weights: Sequence[float] = _EQUAL
+    """How traffic is shared between the two models of a test."""
+    sampling: int = 0
+    """Percent of the calls that a shadow gets copies of. Default: none; what runs beside answers callers."""
 
     @classmethod
     def standard(cls) -> "Deployment":
         """Replace the old version without waiting: no alarm is asked, and nothing is rolled back later."""
-        return cls(name="standard", traffic=_Traffic.UNGUARDED)
+        return cls(name="standard", traffic=Traffic.UNGUARDED)
 
     @classmethod
     def all_at_once(cls) -> "Deployment":
         """Move all traffic in one step, and keep the old instances for five minutes more."""
-        return cls(name="all_at_once", traffic=_Traffic.ALL_AT_ONCE, bake=Duration.minutes(5))
+        return cls(name="all_at_once", traffic=Traffic.ALL_AT_ONCE, bake=Duration.minutes(5))
 
     @classmethod
     def blue_green(cls, *, bake: Duration | None = None) -> "Deployment":
@@ -72,9 +66,9 @@ class Deployment:
         """
         bake = bake or Duration.minutes(30)
         checks = PropChecks()
-        _must_be_a_watch(checks, "bake", bake)
+        must_be_a_watch(checks, "bake", bake)
         return cls._checked(
-            checks, cls(name="blue_green", traffic=_Traffic.ALL_AT_ONCE, bake=bake), "blue_green"
+            checks, cls(name="blue_green", traffic=Traffic.ALL_AT_ONCE, bake=bake), "blue_green"
         )
 
     @classmethod
@@ -99,9 +93,9 @@ class Deployment:
             unit="percent",
             way_out="10 shows most problems to few callers",
         )
-        _must_be_a_watch(checks, "wait", wait)
-        _must_be_a_watch(checks, "bake", bake)
-        made = cls(name="canary", traffic=_Traffic.CANARY, percent=percent, wait=wait, bake=bake)
+        must_be_a_watch(checks, "wait", wait)
+        must_be_a_watch(checks, "bake", bake)
+        made = cls(name="canary", traffic=Traffic.CANARY, percent=percent, wait=wait, bake=bake)
         return cls._checked(checks, made, "canary")
 
     @classmethod
@@ -126,9 +120,9 @@ class Deployment:
             unit="percent",
             way_out="use Deployment.canary() for a smaller first step",
         )
-        _must_be_a_watch(checks, "interval", interval)
-        _must_be_a_watch(checks, "bake", bake)
-        made = cls(name="linear", traffic=_Traffic.LINEAR, percent=step, wait=interval, bake=bake)
+        must_be_a_watch(checks, "interval", interval)
+        must_be_a_watch(checks, "bake", bake)
+        made = cls(name="linear", traffic=Traffic.LINEAR, percent=step, wait=interval, bake=bake)
         return cls._checked(checks, made, "linear")
 
     @classmethod
@@ -151,92 +145,127 @@ class Deployment:
             unit="percent",
             way_out="use Deployment.all_at_once() to replace more",
         )
-        _must_be_a_watch(checks, "wait", wait)
-        made = cls(name="rolling", traffic=_Traffic.ROLLING, percent=batch, wait=wait)
+        must_be_a_watch(checks, "wait", wait)
+        made = cls(name="rolling", traffic=Traffic.ROLLING, percent=batch, wait=wait)
         return cls._checked(checks, made, "rolling")
 
-    @property
-    def needs_two_instances(self) -> bool:
-        """Whether one step moves a part of the instances, of which one instance has none."""
-        return self.traffic in (_Traffic.CANARY, _Traffic.LINEAR, _Traffic.ROLLING)
+    @classmethod
+    def ab_test(
+        cls,
+        *,
+        b: Served,
+        a: Served | None = None,
+        weights: Sequence[float] = _EQUAL,
+        bake: Duration | None = None,
+        guarded: bool = True,
+    ) -> "Deployment":
+        """Let two models share the callers, as the variants ``A`` and ``B``, on instances of one kind.
+
+        An ``Experiment`` finds out which is better. Weights that it, or anybody, has set are kept by later
+        deployments; those given here are the first ones.
+
+        Args:
+            b: The challenger.
+            a: The model that was there before. Default: ``HostedModel.model``, which is then not given twice.
+            weights: Shares of the traffic of ``a`` and ``b``, in any unit. Default: equal ones.
+            bake: Time for which the old fleets stay when a model of a running test is replaced, three minutes to one
+                hour. Default: thirty minutes.
+            guarded: Whether alarms roll an update back. Default: they do. SageMaker guards no update that changes the
+                names of variants: say ``False`` for the one that makes a test of an endpoint with one variant.
+
+        Raises:
+            PropError: There are not two weights, or one is no share, or ``bake`` is out of range.
+        """
+        checks = PropChecks()
+        _check_weights(checks, weights)
+        return cls._beside("ab_test", checks, guarded, bake, champion=a, beside=b, weights=tuple(weights))
+
+    @classmethod
+    def shadow(
+        cls, *, candidate: Served, sampling: int = 100, bake: Duration | None = None, guarded: bool = True
+    ) -> "Deployment":
+        """Send copies of the calls to a candidate, the variant ``Shadow``, whose answers nobody gets.
+
+        Callers are answered by ``AllTraffic`` as before. The answers of the shadow are recorded with those of
+        ``AllTraffic`` where calls are recorded, and ``dashboard`` compares the two.
+
+        Args:
+            candidate: The model that is tried.
+            sampling: Percent of the calls that are copied, 1 to 100. Default: all.
+            bake: Time for which the old fleets stay when a model is replaced, three minutes to one hour. Default:
+                thirty minutes.
+            guarded: Whether alarms on ``AllTraffic`` roll an update back. Default: they do.
+
+        Raises:
+            PropError: ``sampling`` or ``bake`` is out of range.
+        """
+        checks = PropChecks()
+        checks.whole_number(
+            "sampling",
+            sampling,
+            low=1,
+            high=100,
+            unit="percent",
+            way_out="a shadow without calls shows nothing",
+        )
+        return cls._beside("shadow", checks, guarded, bake, beside=candidate, sampling=sampling)
 
     @property
-    def is_rolling(self) -> bool:
-        """Whether instances are replaced in batches, which serverless inference cannot do."""
-        return self.traffic == _Traffic.ROLLING
-
-    @property
-    def is_guarded(self) -> bool:
-        """Whether alarms can roll the update back."""
-        return self.traffic != _Traffic.UNGUARDED
+    def is_shadow(self) -> bool:
+        """Whether what runs beside the model gets copies of calls, and answers nobody."""
+        return self.sampling > 0
 
     @property
     def spoken(self) -> str:
         """The deployment in a few words, for example ``a canary of 10 %``."""
         match self.traffic:
-            case _Traffic.CANARY:
+            case Traffic.CANARY:
                 return f"a canary of {self.percent} %"
-            case _Traffic.LINEAR:
+            case Traffic.LINEAR:
                 return f"a linear deployment by {self.percent} %"
-            case _Traffic.ROLLING:
+            case Traffic.ROLLING:
                 return f"a rolling deployment by {self.percent} %"
             case _:
                 return f"Deployment.{self.name}()"
 
-    def to_config(
-        self, alarms: list[cloudwatch.Alarm]
-    ) -> sagemaker.CfnEndpoint.DeploymentConfigProperty | None:
-        """Return the ``DeploymentConfig`` of an endpoint that ``alarms`` watch; ``None`` for :meth:`standard`."""
-        if not self.is_guarded:
-            return None
-        return sagemaker.CfnEndpoint.DeploymentConfigProperty(
-            auto_rollback_configuration=sagemaker.CfnEndpoint.AutoRollbackConfigProperty(
-                alarms=[sagemaker.CfnEndpoint.AlarmProperty(alarm_name=alarm.alarm_name) for alarm in alarms]
-            ),
-            blue_green_update_policy=None if self.is_rolling else self._blue_green_policy(),
-            rolling_update_policy=self._rolling_policy() if self.is_rolling else None,
+    @classmethod
+    def _beside(
+        cls,
+        name: str,
+        checks: PropChecks,
+        guarded: bool,
+        bake: Duration | None,
+        *,
+        beside: Served,
+        champion: Served | None = None,
+        weights: Sequence[float] = _EQUAL,
+        sampling: int = 0,
+    ) -> "Deployment":
+        checks.require(
+            guarded or bake is None,
+            "bake",
+            "nothing watches while the old fleets stay; leave it out, or leave guarded out",
         )
-
-    def _blue_green_policy(self) -> sagemaker.CfnEndpoint.BlueGreenUpdatePolicyProperty:
-        size = sagemaker.CfnEndpoint.CapacitySizeProperty(type=_PERCENT, value=self.percent)
-        return sagemaker.CfnEndpoint.BlueGreenUpdatePolicyProperty(
-            maximum_execution_timeout_in_seconds=self._timeout_in_seconds(),
-            termination_wait_in_seconds=_seconds(self.bake),
-            traffic_routing_configuration=sagemaker.CfnEndpoint.TrafficRoutingConfigProperty(
-                type=str(self.traffic),
-                wait_interval_in_seconds=_seconds(self.wait),
-                canary_size=size if self.traffic == _Traffic.CANARY else None,
-                linear_step_size=size if self.traffic == _Traffic.LINEAR else None,
-            ),
+        bake = (bake or Duration.minutes(30)) if guarded else None
+        if bake is not None:
+            must_be_a_watch(checks, "bake", bake)
+        made = cls(
+            name=name,
+            traffic=Traffic.ALL_AT_ONCE if guarded else Traffic.UNGUARDED,
+            bake=bake,
+            champion=champion,
+            beside=beside,
+            weights=weights,
+            sampling=sampling,
         )
-
-    def _rolling_policy(self) -> sagemaker.CfnEndpoint.RollingUpdatePolicyProperty:
-        return sagemaker.CfnEndpoint.RollingUpdatePolicyProperty(
-            maximum_batch_size=sagemaker.CfnEndpoint.CapacitySizeProperty(type=_PERCENT, value=self.percent),
-            wait_interval_in_seconds=_seconds(self.wait),
-            maximum_execution_timeout_in_seconds=self._timeout_in_seconds(),
-        )
-
-    def _timeout_in_seconds(self) -> int:
-        """Return the time after which SageMaker gives up: all waits, and an hour in which instances start."""
-        return min(
-            self._waits_in_seconds() + self._starts() * _TO_START_A_FLEET_IN_SECONDS,
-            _LONGEST_DEPLOYMENT_IN_SECONDS,
-        )
-
-    def _waits_in_seconds(self) -> int:
-        steps = 1 if self.traffic == _Traffic.CANARY else math.ceil(100 / self.percent)
-        return steps * _seconds(self.wait) + _seconds(self.bake)
-
-    def _starts(self) -> int:
-        return math.ceil(100 / self.percent) if self.is_rolling else 1
+        return cls._checked(checks, made, name)
 
     @classmethod
     def _checked(cls, checks: PropChecks, made: "Deployment", spoken: str) -> "Deployment":
         if not checks.problems:
-            waits = made._waits_in_seconds()
+            waits = made.waits_in_seconds
             checks.require(
-                waits + _TO_START_A_FLEET_IN_SECONDS <= _LONGEST_DEPLOYMENT_IN_SECONDS,
+                waits + TO_START_A_FLEET_IN_SECONDS <= LONGEST_DEPLOYMENT_IN_SECONDS,
                 "interval" if spoken == "linear" else "wait",
                 f"all steps together wait for {waits // 60} minutes; SageMaker ends a deployment after 480 minutes, of "
                 "which instances may need 60 to start: take larger steps or shorter waits",
@@ -246,20 +275,15 @@ class Deployment:
         return made
 
 
-def _seconds(duration: Duration | None) -> int:
-    return 0 if duration is None else int(duration.to_seconds())
-
-
-def _must_be_a_watch(checks: PropChecks, prop: str, duration: Duration) -> None:
-    if duration.is_unresolved():
-        checks.refuse(
-            prop, "is a token, and must be known when the template is made; give Duration.minutes(10)"
+def _check_weights(checks: PropChecks, weights: Sequence[float]) -> None:
+    if checks.require(
+        len(weights) == _TWO,
+        "weights",
+        f"there are {len(weights)} for two models; give (50, 50), A's share first",
+    ):
+        checks.require(
+            all(math.isfinite(weight) and weight >= 0 for weight in weights) and sum(weights) > 0,
+            "weights",
+            f"{tuple(weights)} are no shares of the traffic; give two numbers, none below zero and one above, such as "
+            "(50, 50)",
         )
-        return
-    seconds = duration.to_seconds(integral=False)
-    checks.require(
-        _seconds(_SHORTEST_WATCH) <= seconds <= _seconds(_LONGEST_WAIT) and seconds == int(seconds),
-        prop,
-        f"{duration.to_human_string()} is out of range; allowed are 3 minutes, in which an alarm can go off, to "
-        "1 hour, after which SageMaker waits no longer: give for example Duration.minutes(10)",
-    )

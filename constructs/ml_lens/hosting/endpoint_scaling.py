@@ -21,7 +21,7 @@ def scale_by_calls(
         capacity: The target, and the cooldowns.
         sizing: Between how many instances. Nothing scales where both are the same.
     """
-    if sizing.most == sizing.least:
+    if not sizing.scales:
         return
     target = scaling.CfnScalableTarget(
         scope,

@@ -7,6 +7,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from ml_lens.foundation.observability import quiet_alarm
+from ml_lens.hosting.capacity import Serverless, Sizing
+from ml_lens.hosting.endpoint_config import VARIANT
 from ml_lens.hosting.execution_role import METRICS_NAMESPACE
 
 _ONE_MINUTE = Duration.minutes(1)
@@ -22,6 +24,15 @@ class EndpointMetrics:
     """Name of the endpoint."""
     variant: str
     """Name of the variant."""
+    is_shadow: bool = False
+    """Whether nobody gets its answers. Default: callers do."""
+
+    @property
+    def spoken(self) -> str:
+        """What answers, as alarms speak of it."""
+        if self.is_shadow:
+            return "the shadow, whose answers nobody gets"
+        return "the endpoint" if self.variant == VARIANT else f"variant {self.variant}"
 
     def invocation(self, name: str, statistic: str = "Sum") -> cloudwatch.Metric:
         """Return a metric of the calls."""
@@ -41,6 +52,36 @@ class EndpointMetrics:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is measured on one variant, and the alarms on it."""
+
+    metrics: EndpointMetrics
+    """Its metrics."""
+    answers: list[cloudwatch.Alarm]
+    """Tell of failing calls and late answers."""
+    others: list[cloudwatch.Alarm]
+    """Tell of refused requests and busy instances."""
+
+
+def watch(
+    scope: Construct, metrics: EndpointMetrics, *, size: Sizing | Serverless, latency_slo: Duration
+) -> Watch:
+    """Create the alarms on a variant.
+
+    Args:
+        scope: Where the alarms belong.
+        metrics: Its metrics.
+        size: What it runs on.
+        latency_slo: What is promised for 99 of 100 calls.
+    """
+    return Watch(
+        metrics=metrics,
+        answers=answer_alarms(scope, metrics, latency_slo=latency_slo),
+        others=[caller_alarm(scope, metrics), *health_alarms(scope, metrics, size)],
+    )
+
+
 def answer_alarms(
     scope: Construct, metrics: EndpointMetrics, *, latency_slo: Duration
 ) -> list[cloudwatch.Alarm]:
@@ -52,8 +93,12 @@ def answer_alarms(
             metric=metrics.invocation("Invocation5XXErrors"),
             above=0,
             for_periods=2,
-            because="For two minutes calls have failed on the side of the endpoint. The log group says why; if a new "
-            "version was just deployed, SageMaker goes back to the old one.",
+            because=f"For two minutes calls have failed on the side of {metrics.spoken}. The log group says why"
+            + (
+                "."
+                if metrics.is_shadow
+                else "; if a new version was just deployed, SageMaker goes back to the old one."
+            ),
         ),
         quiet_alarm(
             scope,
@@ -62,10 +107,14 @@ def answer_alarms(
             # SageMaker counts in microseconds.
             above=1000 * latency_slo.to_milliseconds(),
             for_periods=2,
-            because=f"For two minutes one answer in a hundred has taken longer than {latency_slo.to_human_string()}. "
-            "The model is slower than before, or there are too few instances.",
+            because=f"For two minutes one answer in a hundred has taken longer than {latency_slo.to_human_string()}"
+            f"{_by(metrics)}. The model is slower than before, or there are too few instances.",
         ),
     ]
+
+
+def _by(metrics: EndpointMetrics) -> str:
+    return "" if metrics.variant == VARIANT else f", from {metrics.spoken}"
 
 
 def caller_alarm(scope: Construct, metrics: EndpointMetrics) -> cloudwatch.Alarm:
@@ -85,19 +134,43 @@ def caller_alarm(scope: Construct, metrics: EndpointMetrics) -> cloudwatch.Alarm
         metric=refused,
         above=_REFUSED_PERCENT,
         for_periods=5,
-        because=f"For five minutes more than {_REFUSED_PERCENT} % of the calls were refused as wrong: a caller sends "
-        "what the model does not understand, or the model expects something new.",
+        because=f"For five minutes more than {_REFUSED_PERCENT} % of the calls were refused as wrong{_by(metrics)}: a "
+        "caller sends what the model does not understand, or the model expects something new.",
     )
 
 
-def instance_alarms(scope: Construct, metrics: EndpointMetrics, *, cores: int) -> list[cloudwatch.Alarm]:
-    """Create the alarms on CPU, memory and disk of the instances.
+def health_alarms(
+    scope: Construct, metrics: EndpointMetrics, size: Sizing | Serverless
+) -> list[cloudwatch.Alarm]:
+    """Create the alarms on what the model runs on."""
+    if isinstance(size, Serverless):
+        return serverless_alarms(scope, metrics)
+    return instance_alarms(scope, metrics, size)
+
+
+def instance_alarms(scope: Construct, metrics: EndpointMetrics, size: Sizing) -> list[cloudwatch.Alarm]:
+    """Create the alarms on CPU, memory, disk and GPUs of the instances.
 
     Args:
         scope: Where the alarms belong.
         metrics: The metrics of the variant.
-        cores: Virtual CPUs of an instance, of which SageMaker adds up the percents.
+        size: The instances, of whose cores and GPUs SageMaker adds up the percents.
     """
+    watched = [
+        (
+            "CPU",
+            "CPU",
+            size.cores,
+            "Scaling is too late or has reached its end: look at calls_per_minute and most.",
+        ),
+        ("Memory", "memory", 1, "The container may be killed soon: take an instance with more."),
+        ("Disk", "disk", 1, "Larger models need larger volumes, or models that are deleted when unused."),
+    ]
+    if size.gpus:
+        watched += [
+            ("GPU", "GPUs", size.gpus, "Scaling counts calls, and these take more: lower calls_per_minute."),
+            ("GPUMemory", "memory of the GPUs", size.gpus, "The next model or a longer request may not fit."),
+        ]
     return [
         quiet_alarm(
             scope,
@@ -107,16 +180,7 @@ def instance_alarms(scope: Construct, metrics: EndpointMetrics, *, cores: int) -
             for_periods=5,
             because=f"For five minutes more than {_BUSY} % of the {told} was in use. {then}",
         )
-        for what, told, times, then in (
-            (
-                "CPU",
-                "CPU",
-                cores,
-                "Scaling is too late or has reached its end: look at calls_per_minute and most.",
-            ),
-            ("Memory", "memory", 1, "The container may be killed soon: take an instance with more."),
-            ("Disk", "disk", 1, "Larger models need larger volumes, or models that are deleted when unused."),
-        )
+        for what, told, times, then in watched
     ]
 
 
@@ -142,38 +206,3 @@ def serverless_alarms(scope: Construct, metrics: EndpointMetrics) -> list[cloudw
             "way; SageMaker will refuse more: raise at_once.",
         ),
     ]
-
-
-def dashboard(scope: Construct, metrics: EndpointMetrics, *, latency_slo: Duration) -> cloudwatch.Dashboard:
-    """Create the dashboard of an endpoint: calls and errors, latency beside its promise, instances."""
-    made = cloudwatch.Dashboard(scope, "Dashboard", default_interval=Duration.hours(3))
-    made.add_widgets(
-        cloudwatch.GraphWidget(
-            title="Calls and errors",
-            width=8,
-            left=[
-                metrics.invocation(name)
-                for name in ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
-            ],
-        ),
-        cloudwatch.GraphWidget(
-            title="Latency in microseconds",
-            width=8,
-            left=[
-                metrics.invocation("ModelLatency", "p50"),
-                metrics.invocation("ModelLatency", "p99"),
-                metrics.invocation("OverheadLatency", "p99"),
-            ],
-            left_annotations=[
-                cloudwatch.HorizontalAnnotation(
-                    value=1000 * latency_slo.to_milliseconds(), label="promised for 99 %"
-                )
-            ],
-        ),
-        cloudwatch.GraphWidget(
-            title="Instances in percent",
-            width=8,
-            left=[metrics.instance(f"{what}Utilization") for what in ("CPU", "Memory", "Disk")],
-        ),
-    )
-    return made

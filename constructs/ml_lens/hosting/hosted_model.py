@@ -1,35 +1,35 @@
 """A model that answers calls."""
 
-from aws_cdk import CfnTag, Duration, Names
+from collections.abc import Sequence
+
+from aws_cdk import Duration, Names
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from ml_lens.foundation.keys import customer_key, let_log_groups_use
 from ml_lens.foundation.log_groups import kept_log_group
 from ml_lens.foundation.posture import Posture
-from ml_lens.foundation.props import PropChecks, checked_props
-from ml_lens.foundation.storage import DerivedDataBucket, grant
-from ml_lens.hosting.artifacts import VERSION_TAG, ServedModel
-from ml_lens.hosting.capacity import Instances, Serverless, Sizing, check_instances, check_serverless
-from ml_lens.hosting.captures import CAPTURE_PREFIX, DataCapture
+from ml_lens.foundation.props import PropError, checked_props, nearest
+from ml_lens.foundation.storage import grant, grant_objects
+from ml_lens.hosting.callers import CallOrigin
+from ml_lens.hosting.capacity import Instances, Serverless, Sizing
+from ml_lens.hosting.captures import DataCapture
 from ml_lens.hosting.deployments import Deployment
-from ml_lens.hosting.endpoint_config import VARIANT, Recording, endpoint_config
+from ml_lens.hosting.endpoint_checks import check_endpoint
+from ml_lens.hosting.endpoint_config import Configured, Recording, variants_config
+from ml_lens.hosting.endpoint_dashboard import dashboard
+from ml_lens.hosting.endpoint_models import Served, endpoint_model
 from ml_lens.hosting.endpoint_scaling import scale_by_calls
-from ml_lens.hosting.endpoint_watch import (
-    EndpointMetrics,
-    answer_alarms,
-    caller_alarm,
-    dashboard,
-    instance_alarms,
-    serverless_alarms,
-)
+from ml_lens.hosting.endpoint_variants import Variant, check_variants, variants_of
+from ml_lens.hosting.endpoint_watch import EndpointMetrics, watch
 from ml_lens.hosting.execution_role import execution_role, let_connect, let_use_volumes_under
+from ml_lens.hosting.model_library import ModelLibrary
 from ml_lens.hosting.networks import EndpointNetwork
 
 _LONGEST_NAME = 63
-_LONGEST_ANSWER = Duration.seconds(60)
 
 
 class HostedModel(Construct):
@@ -37,9 +37,9 @@ class HostedModel(Construct):
 
     The container runs in your network and can make no calls of its own. Volumes, logs and captured calls are encrypted
     with customer keys. The role of the endpoint reads its artifact, pulls its image and stores captured calls, and does
-    nothing else. Instances scale with the load. ``alarms`` watch errors, latency, and the CPU, memory and disk of the
-    instances, but no GPUs; those on errors and latency roll a bad deployment back. Change ``model``, and the endpoint
-    takes the new version in the way that ``deployment`` says, under the same name.
+    nothing else. Instances scale with the load. ``alarms`` watch errors, latency, and the CPU, memory, disk and GPUs of
+    the instances; ``guards``, those on errors and latency, roll a bad deployment back. Change ``model``, and the
+    endpoint takes the new version in the way that ``deployment`` says, under the same name.
 
     The endpoint has a name of its own: its log group is called after it, and has to exist before it, or SageMaker
     makes one without key and retention; and the alarms that roll back its deployments have to know it before it
@@ -49,8 +49,9 @@ class HostedModel(Construct):
     An alarm on errors or latency that is on already rolls every update back, the one that would mend the endpoint as
     well: mend it with ``Deployment.standard()``.
 
-    Lens: F8-06, F8-07, F9-02, F9-06, HST-02, HST-04, HST-05, IAM-05, IAM-06, LOG-02, LOG-03, MDL-01, MDL-04, MDL-05,
-    MDL-06, MDL-08, MON-02, MON-03, SCL-01, SCL-04, SCL-05, SCL-09, STD-01, STD-02, STD-03.
+    Lens: CIN-02, F8-01, F8-06, F8-07, F9-02, F9-06, HST-02, HST-04, HST-05, HST-07, IAM-05, IAM-06, IAM-08, ISO-01,
+    LOG-02, LOG-03, MDL-01, MDL-04, MDL-05, MDL-06, MDL-08, MON-01, MON-02, MON-03, SCL-01, SCL-04, SCL-05, SCL-09,
+    STD-01, STD-02, STD-03.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class HostedModel(Construct):
         id: str,
         *,
         posture: Posture,
-        model: ServedModel,
+        model: Served | None = None,
         network: EndpointNetwork | None = None,
         capacity: Instances | Serverless | None = None,
         deployment: Deployment | None = None,
@@ -72,18 +73,19 @@ class HostedModel(Construct):
             scope: Where the endpoint belongs.
             id: Its construct id.
             posture: Decides how many instances run at the least, and what outlives the stack.
-            model: The artifact, and the image that serves it.
+            model: What it serves: a ``ServedModel``, an ``InferencePipeline`` or a ``ModelLibrary``. Required, unless
+                ``Deployment.ab_test`` names both models.
             network: Where it runs. Required, unless ``capacity`` is ``Serverless``.
             capacity: What it runs on. Default: ``Instances()``.
-            deployment: How a new version takes over. Default: ``Deployment.standard()`` in a sandbox,
-                ``Deployment.blue_green()`` in production.
+            deployment: How a new version takes over, or what runs beside the model. Default:
+                ``Deployment.standard()`` in a sandbox, ``Deployment.blue_green()`` in production.
             latency_slo: Time within which the model answers 99 of 100 calls, one millisecond to one minute. Default:
                 one second.
             capture: What is recorded of the calls. Default: everything, or nothing for ``Serverless``.
 
         Raises:
-            PropError: A number is out of range, there is no network, or ``capacity``, ``deployment`` and ``capture`` do
-                not go together.
+            PropError: A number is out of range, there is no network, or ``model``, ``capacity``, ``deployment`` and
+                ``capture`` do not go together.
         """
         capacity = capacity or Instances()
         deployment = deployment or (Deployment.blue_green() if posture.keeps_data else Deployment.standard())
@@ -91,23 +93,20 @@ class HostedModel(Construct):
         if capture is None:
             capture = DataCapture.off() if isinstance(capacity, Serverless) else DataCapture()
         with checked_props(self, id) as props:
-            on_arm = isinstance(capacity, Instances) and capacity.completed(posture).has_arm
-            model.check(props, scope, on_arm=on_arm)
-            _check_latency(props, latency_slo)
-            capture.check(props)
-            if isinstance(capacity, Serverless):
-                check_serverless(
-                    props, capacity, deployment, networked=network is not None, recorded=capture.enabled
-                )
-            else:
-                check_instances(props, capacity, posture, deployment)
-                _check_network(props, network, posture)
+            check_variants(props, scope, model, deployment, capacity, posture)
+            check_endpoint(props, posture, network, capacity, deployment, latency_slo, capture)
         super().__init__(scope, id)
-        self._posture = posture
-        self.model_version = model.version
-        """The version that the template deploys."""
-        self.variants: tuple[str, ...] = (VARIANT,)
-        """Names of the production variants."""
+        variants = variants_of(model, deployment)
+        self.served = variants[0].served
+        """What it serves; with variants beside each other, what was there before."""
+        self.model_version = self.served.version
+        """The version that the template deploys; with several variants, that of the first."""
+        self.model_versions = {variant.name: variant.served.version for variant in variants}
+        """The version that the template deploys, by the name of the variant."""
+        self.variants = tuple(variant.name for variant in variants if not variant.is_shadow)
+        """Names of the production variants: ``AllTraffic``, or ``A`` and ``B``."""
+        self.shadow_variant = next((variant.name for variant in variants if variant.is_shadow), None)
+        """Name of the variant that only listens; ``None`` where there is none."""
         self.capacity = capacity
         """What it runs on."""
         self.network = network
@@ -117,144 +116,181 @@ class HostedModel(Construct):
         self.endpoint_name = name.lower()
         """Name of the endpoint: what callers give."""
         self.key = customer_key(self, "Key", posture=posture, purpose="volumes and logs of an endpoint")
+        """Encrypts volumes and logs."""
         let_log_groups_use(self.key)
         self.log_group = kept_log_group(
             self, posture=posture, key=self.key, name=f"/aws/sagemaker/Endpoints/{self.endpoint_name}"
         )
+        """Holds what containers write."""
         self.role = execution_role(self, "Role", connects=network is not None)
+        """The role under which SageMaker serves."""
         self.log_group.grant(
             self.role, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"
         )
         size = capacity if isinstance(capacity, Serverless) else capacity.completed(posture)
-        recording = self._recording(capture)
+        recording = capture.bind(self, posture=posture, role=self.role, endpoint_name=self.endpoint_name)
         self.captured = recording.bucket if recording else None
         """Holds captured calls; ``None`` when nothing is recorded."""
-        self._metrics = EndpointMetrics(endpoint_name=self.endpoint_name, variant=VARIANT)
-        guards = answer_alarms(self, self._metrics, latency_slo=latency_slo)
-        config = endpoint_config(
-            self, model=self._model(model, network), size=size, key=self.key, recording=recording
-        )
-        if config.kms_key_id:
-            let_use_volumes_under(self.key, self.role)
-        self.endpoint = self._endpoint(config, deployment, guards, scaled=isinstance(size, Sizing))
+        scopes = {variant.name: variant.scope(self, variants[0]) for variant in variants}
+        watches = {
+            variant.name: watch(
+                scopes[variant.name],
+                EndpointMetrics(
+                    endpoint_name=self.endpoint_name, variant=variant.name, is_shadow=variant.is_shadow
+                ),
+                size=size,
+                latency_slo=latency_slo,
+            )
+            for variant in variants
+        }
+        self._metrics = {name: each.metrics for name, each in watches.items()}
+        self.guards = [alarm for name in self.variants for alarm in watches[name].answers]
+        """Tell of failing calls and late answers, and roll a deployment back."""
+        if deployment.is_guarded:
+            # SageMaker looks at the alarms in the role of the endpoint; without, it rolls every update back.
+            for alarm in self.guards:
+                grant(self.role, ["cloudwatch:DescribeAlarms"], alarm.alarm_arn)
+        self.alarms = [alarm for each in watches.values() for alarm in (*each.answers, *each.others)]
+        """Tell of failing calls, late answers, refused requests and busy instances, of every variant."""
+        config = self._config(variants, scopes, size, recording, network)
+        self.endpoint = self._endpoint(config, deployment, scaled=isinstance(size, Sizing) and size.scales)
         """The endpoint itself."""
         if network is not None:
             # Instances fetch the artifact as they start: the way to S3 has to be there first, and to leave last.
             self.endpoint.node.add_dependency(network.comes_first or network.vpc)
-        self.alarms = [*guards, caller_alarm(self, self._metrics), *self._size_alarms(size)]
-        """Tell of failing calls, late answers, refused requests and busy instances."""
-        self.dashboard = dashboard(self, self._metrics, latency_slo=latency_slo)
-        if isinstance(capacity, Instances) and isinstance(size, Sizing):
-            scale_by_calls(self, self.endpoint, VARIANT, capacity, size)
-
-    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` call this endpoint, and do nothing else (Lens: IAM-05, IAM-06)."""
-        return grant(grantee, ["sagemaker:InvokeEndpoint"], self.endpoint.ref)
-
-    def metric_invocations(self) -> cloudwatch.Metric:
-        """Calls, sum over one minute."""
-        return self._metrics.invocation("Invocations")
-
-    def metric_latency(self) -> cloudwatch.Metric:
-        """Time the model takes to answer in microseconds, 99th percentile over one minute."""
-        return self._metrics.invocation("ModelLatency", "p99")
-
-    def metric_errors(self) -> cloudwatch.Metric:
-        """Calls that failed on the side of the endpoint, sum over one minute."""
-        return self._metrics.invocation("Invocation5XXErrors")
-
-    def _recording(self, capture: DataCapture) -> Recording | None:
-        if not capture.enabled:
-            return None
-        bucket = capture.bucket or DerivedDataBucket(
-            self, "Captured", posture=self._posture, audit=capture.audit
-        )
-        prefix = f"{CAPTURE_PREFIX}{self.endpoint_name}/"
-        bucket.grant_add(self.role, prefix)
-        # SageMaker writes in parts when there is much, which S3 has to decrypt to put together.
-        grant(self.role, ["kms:Decrypt"], bucket.key.key_arn)
-        return Recording(bucket=bucket, prefix=prefix, percent=capture.percent)
-
-    def _model(self, model: ServedModel, network: EndpointNetwork | None) -> sagemaker.CfnModel:
-        image = model.image.bind(self)
-        artifact = model.artifact.bind(self)
-        image.grant_pull(self.role)
-        artifact.grant_read(self.role)
-        vpc_config = None
-        if network is not None:
-            subnets, groups = network.selected(), list(network.security_groups)
-            let_connect(self.role, subnets, groups)
-            vpc_config = sagemaker.CfnModel.VpcConfigProperty(
-                subnets=[subnet.subnet_id for subnet in subnets],
-                security_group_ids=[group.security_group_id for group in groups],
-            )
-        made = sagemaker.CfnModel(
+        self.dashboard = dashboard(
             self,
-            "Model",
-            execution_role_arn=self.role.role_arn,
-            enable_network_isolation=True if network is not None else None,
-            vpc_config=vpc_config,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=image.uri,
-                model_data_url=artifact.url,
-                environment=model.variables(),
-            ),
-            tags=[CfnTag(key=VERSION_TAG, value=model.version)],
+            list(self._metrics.values()),
+            latency_slo=latency_slo,
+            gpus=isinstance(size, Sizing) and size.gpus > 0,
+            library=isinstance(self.served, ModelLibrary),
         )
-        # SageMaker looks at image and artifact with the role as soon as there is a model.
-        made.node.add_dependency(self.role)
+        """Shows every variant, and several of them beside each other."""
+        if isinstance(capacity, Instances) and isinstance(size, Sizing):
+            for name in self.variants:
+                scale_by_calls(scopes[name], self.endpoint, name, capacity, size)
+
+    def grant_invoke(
+        self,
+        grantee: iam.IGrantable,
+        *,
+        only_from: CallOrigin | None = None,
+        models: Sequence[str] = (),
+    ) -> iam.Grant:
+        """Let ``grantee`` call this endpoint, and do nothing else (Lens: IAM-05, IAM-06, IAM-08).
+
+        Args:
+            grantee: Who may call.
+            only_from: Where calls have to come from. Default: anywhere.
+            models: Keys of a library's models, below its prefix, that may be called; a star stands for anything. IAM
+                knows no such limit for variants. Default: all of them.
+
+        Raises:
+            PropError: ``only_from`` names no place, or ``models`` are given and no library is served.
+        """
+        conditions: dict[str, dict[str, object]] = {}
+        with checked_props(self, self.node.id) as props:
+            if only_from is not None:
+                only_from.check(props)
+                conditions |= only_from.conditions()
+            props.require(
+                not models or isinstance(self.served, ModelLibrary),
+                "models",
+                "are those of a ModelLibrary, and this endpoint serves one model; leave them out",
+            )
+        if models:
+            conditions["StringLike"] = {"sagemaker:TargetModel": list(models)}
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["sagemaker:InvokeEndpoint"],
+            resource_arns=[self.endpoint.ref],
+            conditions=conditions or None,
+        )
+
+    def let_serve(self, bucket: s3.IBucket, prefix: str) -> iam.Grant:
+        """Let the endpoint serve artifacts below ``prefix`` of ``bucket`` that others bring to it later.
+
+        Args:
+            bucket: Where they are.
+            prefix: What their keys begin with, up to a slash.
+
+        Raises:
+            PropError: ``prefix`` does not end in a slash.
+        """
+        with checked_props(self, self.node.id) as props:
+            props.require(
+                prefix.endswith("/"),
+                "prefix",
+                f"{prefix!r} would match more than one folder; end it in a slash: {prefix + '/'!r}",
+            )
+        reading = grant_objects(self.role, ["s3:GetObject"], bucket, prefix)
+        if bucket.encryption_key is None:
+            return reading
+        return reading.combine(grant(self.role, ["kms:Decrypt"], bucket.encryption_key.key_arn))
+
+    def metric_invocations(self, variant: str | None = None) -> cloudwatch.Metric:
+        """Calls, sum over one minute, of ``variant`` or the first one."""
+        return self._of(variant).invocation("Invocations")
+
+    def metric_latency(self, variant: str | None = None) -> cloudwatch.Metric:
+        """Time to answer in microseconds, 99th percentile over one minute, of ``variant`` or the first one."""
+        return self._of(variant).invocation("ModelLatency", "p99")
+
+    def metric_errors(self, variant: str | None = None) -> cloudwatch.Metric:
+        """Calls that failed on the side of the endpoint, sum over one minute, of ``variant`` or the first one."""
+        return self._of(variant).invocation("Invocation5XXErrors")
+
+    def _of(self, variant: str | None) -> EndpointMetrics:
+        names = list(self._metrics)
+        if variant is not None and variant not in names:
+            problem = f"there is no {variant!r}{nearest(variant, names)}; there are {', '.join(names)}"
+            raise PropError(self.node.path, [f"variant: {problem}"])
+        return self._metrics[variant or names[0]]
+
+    def _config(
+        self,
+        variants: Sequence[Variant],
+        scopes: dict[str, Construct],
+        size: Sizing | Serverless,
+        recording: Recording | None,
+        network: EndpointNetwork | None,
+    ) -> sagemaker.CfnEndpointConfig:
+        configured = [
+            Configured(
+                model=endpoint_model(
+                    scopes[variant.name], role=self.role, served=variant.served, network=network
+                ),
+                name=variant.name,
+                weight=variant.weight,
+                is_shadow=variant.is_shadow,
+            )
+            for variant in variants
+        ]
+        if network is not None:
+            let_connect(self.role, network.selected(), list(network.security_groups))
+        made = variants_config(self, variants=configured, size=size, key=self.key, recording=recording)
+        if made.kms_key_id:
+            let_use_volumes_under(self.key, self.role)
         return made
 
     def _endpoint(
-        self,
-        config: sagemaker.CfnEndpointConfig,
-        deployment: Deployment,
-        guards: list[cloudwatch.Alarm],
-        *,
-        scaled: bool,
+        self, config: sagemaker.CfnEndpointConfig, deployment: Deployment, *, scaled: bool
     ) -> sagemaker.CfnEndpoint:
+        # Otherwise every update would take instances and shares of a test back to those it began with.
+        retained = True if scaled or len(self.variants) > 1 else None
+        weight = sagemaker.CfnEndpoint.VariantPropertyProperty(variant_property_type="DesiredWeight")
         made = sagemaker.CfnEndpoint(
             self,
             "Resource",
             endpoint_name=self.endpoint_name,
             endpoint_config_name=config.attr_endpoint_config_name,
-            deployment_config=deployment.to_config(guards),
-            # Otherwise every update would take the instances back to the number they began with.
-            retain_all_variant_properties=True if scaled else None,
+            deployment_config=deployment.to_config(self.guards),
+            retain_all_variant_properties=retained,
+            # The share that a shadow gets is set here and nowhere else.
+            exclude_retained_variant_properties=[weight] if retained and self.shadow_variant else None,
         )
         made.node.add_dependency(self.log_group)
         emptied = self.captured.bucket.node.try_find_child("Emptied") if self.captured else None
         if emptied:
             made.node.add_dependency(emptied)  # a late record would fill the bucket again
         return made
-
-    def _size_alarms(self, size: Sizing | Serverless) -> list[cloudwatch.Alarm]:
-        if isinstance(size, Serverless):
-            return serverless_alarms(self, self._metrics)
-        return instance_alarms(self, self._metrics, cores=size.cores)
-
-
-def _check_latency(props: PropChecks, latency_slo: Duration) -> None:
-    if latency_slo.is_unresolved():
-        props.refuse(
-            "latency_slo",
-            "is a token, and must be known when the template is made; give Duration.millis(200)",
-        )
-        return
-    props.require(
-        1 <= latency_slo.to_milliseconds(integral=False) <= _LONGEST_ANSWER.to_milliseconds(),
-        "latency_slo",
-        f"{latency_slo.to_human_string()} is out of range; allowed are 1 millisecond to 1 minute, after which "
-        "SageMaker gives a call up: give the 99th percentile you promise, for example Duration.millis(200)",
-    )
-
-
-def _check_network(props: PropChecks, network: EndpointNetwork | None, posture: Posture) -> None:
-    if props.require(
-        network is not None,
-        "network",
-        "is missing, and instances outside a network of yours could reach anything; give EndpointNetwork(vpc=…, "
-        "security_groups=…), or use Serverless()",
-    ):
-        assert network is not None  # noqa: S101  (for the type checker)
-        network.check(props, posture)

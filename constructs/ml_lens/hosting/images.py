@@ -139,13 +139,13 @@ class ModelImage:
             raise PropError("ModelImage.in_repository", checks.problems)
         return cls(name="", reference=reference, repository=repository)
 
-    def check(self, props: PropChecks, scope: Construct, *, on_arm: bool = False) -> None:
+    def check(self, props: PropChecks, scope: Construct, *, on_arm: bool = False, of: str = "model") -> None:
         """Refuse an image of AWS for a Region, where it is known, or for processors that it is not made for."""
         if self.repository is not None:
             return
         props.require(
             not on_arm,
-            "model.image",
+            f"{of}.image",
             f"AWS makes {self.name}:{self.reference} for x86 only, and the instances have Graviton processors; use a "
             "type such as ml.m5.large, or an image of yours with ModelImage.in_repository()",
         )
@@ -153,7 +153,7 @@ class ModelImage:
         if not Token.is_unresolved(region):
             props.require(
                 region in IMAGE_ACCOUNTS,
-                "model.image",
+                f"{of}.image",
                 f"AWS serves no {self.name} in {region}{nearest(region, list(IMAGE_ACCOUNTS))}; copy it to a "
                 "repository of yours and use ModelImage.in_repository()",
             )
