@@ -1,7 +1,7 @@
 """Whether a candidate may have more traffic: decided from numbers alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,30 @@ _CERTAIN = 3.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What CloudWatch says of the candidate."""
+    """What CloudWatch says of a variant."""
 
     calls: float
     errors: float
     latency_ms: float
+
+    @property
+    def failing(self) -> float:
+        """The share of the calls that fail; errors without calls are all of them."""
+        if not self.errors:
+            return 0.0
+        return min(self.errors / self.calls, 1.0) if self.calls else 1.0
+
+    @classmethod
+    def by_minute(
+        cls, calls: Sequence[float], errors: Sequence[float], microseconds: Sequence[float]
+    ) -> "Measured":
+        """Take the values of each minute; a single late minute does not count among several, as with alarms."""
+        late = sorted(microseconds, reverse=True)
+        return cls(
+            calls=sum(calls),
+            errors=sum(errors),
+            latency_ms=(late[min(1, len(late) - 1)] if late else 0.0) / 1000,
+        )
 
 
 @dataclass(frozen=True)
@@ -53,6 +72,7 @@ class Limits:
     least_calls: int
     least_outcomes: int
     outcome_loss: float
+    slowdown: float | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Limits":
@@ -63,15 +83,23 @@ class Limits:
             least_calls=int(environment["LEAST_CALLS"]),
             least_outcomes=int(environment["LEAST_OUTCOMES"]),
             outcome_loss=float(environment["OUTCOME_LOSS"]),
+            slowdown=float(environment["SLOWDOWN"]) if "SLOWDOWN" in environment else None,
         )
 
 
-def judge(measured: Measured, candidate: Outcomes, live: Outcomes, limits: Limits) -> dict[str, Any]:
+def judge(
+    measured: Measured, live: Measured, candidate: Outcomes, live_outcomes: Outcomes, limits: Limits
+) -> dict[str, Any]:
     """Return pass, fail with its reason, or wait while there is too little to go by."""
-    verdict, reason = _judged(measured, candidate, live, limits)
+    bad = (
+        _failing(measured, live, limits)
+        or _late(measured, live, limits)
+        or _worse(candidate, live_outcomes, limits)
+    )
+    missing = "" if bad else _missing(measured, candidate, limits)
     return {
-        "verdict": verdict,
-        "reason": reason,
+        "verdict": "fail" if bad else "wait" if missing else "pass",
+        "reason": bad or missing,
         "calls": measured.calls,
         "errors": measured.errors,
         "latency_ms": round(measured.latency_ms, 1),
@@ -79,31 +107,39 @@ def judge(measured: Measured, candidate: Outcomes, live: Outcomes, limits: Limit
     }
 
 
-def _judged(measured: Measured, candidate: Outcomes, live: Outcomes, limits: Limits) -> tuple[str, str]:
-    if measured.errors and 100 * measured.errors > limits.error_percent * measured.calls:
-        return "fail", (
-            f"{measured.errors:.0f} of {measured.calls:.0f} calls fail; {limits.error_percent:g} % may"
-        )
+def _failing(measured: Measured, live: Measured, limits: Limits) -> str:
+    """Callers who send what nobody understands are not the fault of a candidate: the live version fails them too."""
+    if 100 * (measured.failing - live.failing) <= limits.error_percent:
+        return ""
+    beside = f" beside the {100 * live.failing:.1f} % of the live version" if live.failing else ""
+    return f"{measured.errors:.0f} of {measured.calls:.0f} calls fail; {limits.error_percent:g} % may{beside}"
+
+
+def _late(measured: Measured, live: Measured, limits: Limits) -> str:
+    late = f"answers are late: {measured.latency_ms:.0f} ms for 99 of 100"
     if measured.latency_ms > limits.latency_ms:
-        return "fail", (
-            f"answers are late: {measured.latency_ms:.0f} ms for 99 of 100, promised are {limits.latency_ms:.0f} ms"
-        )
+        return f"{late}, promised are {limits.latency_ms:.0f} ms"
+    if limits.slowdown and live.latency_ms and measured.latency_ms > limits.slowdown * live.latency_ms:
+        return f"{late}, and {live.latency_ms:.0f} ms of the live version; {limits.slowdown:g} times as long may be"
+    return ""
+
+
+def _worse(candidate: Outcomes, live: Outcomes, limits: Limits) -> str:
     worse = live.mean - candidate.mean
-    if candidate.count >= limits.least_outcomes and worse > limits.outcome_loss + _chance(candidate, live):
-        return "fail", (
-            f"outcomes are worse: {candidate.mean:.3f} on average in {candidate.count}, and {live.mean:.3f} in "
-            f"{live.count} of the live version"
-        )
+    if candidate.count < limits.least_outcomes or worse <= limits.outcome_loss + _chance(candidate, live):
+        return ""
+    return (
+        f"outcomes are worse: {candidate.mean:.3f} on average in {candidate.count}, and {live.mean:.3f} in "
+        f"{live.count} of the live version"
+    )
+
+
+def _missing(measured: Measured, candidate: Outcomes, limits: Limits) -> str:
     if measured.calls < limits.least_calls:
-        return (
-            "wait",
-            f"{measured.calls:.0f} calls are too few to judge by; {limits.least_calls} are asked for",
-        )
+        return f"{measured.calls:.0f} calls are too few to judge by; {limits.least_calls} are asked for"
     if candidate.count < limits.least_outcomes:
-        return "wait", (
-            f"{candidate.count} outcomes are too few to judge by; {limits.least_outcomes} are asked for"
-        )
-    return "pass", ""
+        return f"{candidate.count} outcomes are too few to judge by; {limits.least_outcomes} are asked for"
+    return ""
 
 
 def _chance(one: Outcomes, other: Outcomes) -> float:

@@ -19,6 +19,7 @@ _dynamodb = boto3.client("dynamodb", config=_PATIENT)
 _METRICS = (
     ("calls", "Invocations", "Sum"),
     ("errors", "InvocationModelErrors", "Sum"),
+    ("broken", "Invocation5XXErrors", "Sum"),
     ("late", "ModelLatency", "p99"),
 )
 
@@ -27,14 +28,16 @@ _METRICS = (
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Return ``verdict``, which is pass, fail or wait, its ``reason``, and the ``outcomes`` so far.
 
-    The event names the ``endpoint``, the ``candidate`` and the ``live`` variant, since when to look (``since``, ISO
-    8601), and the outcomes of the live variant ``before`` the rollout. With ``baseline`` true it only returns those.
+    The event names the ``endpoint``, the ``candidate`` and the ``live`` variant, since when to look at each (``since``
+    and ``began``, ISO 8601), and the outcomes of the live variant ``before`` the rollout. With ``baseline`` true it
+    only returns those.
     """
     live = _outcomes(event["endpoint"], event["live"])
     if event.get("baseline"):
         return {"before": live.to_json()}
     found = judge(
         _measured(event["endpoint"], event["candidate"], datetime.fromisoformat(event["since"])),
+        _measured(event["endpoint"], event["live"], datetime.fromisoformat(event["began"])),
         _outcomes(event["endpoint"], event["candidate"]),
         live.since(Outcomes.from_json(event["before"])),
         Limits.from_environment(os.environ),
@@ -62,11 +65,9 @@ def _measured(endpoint: str, variant: str, since: datetime) -> Measured:
         EndTime=datetime.now(UTC) + timedelta(minutes=1),
     )
     values = {result["Id"]: result["Values"] for result in answer["MetricDataResults"]}
-    return Measured(
-        calls=sum(values.get("calls", [])),
-        errors=sum(values.get("errors", [])),
-        latency_ms=max(values.get("late", []), default=0.0) / 1000,
-    )
+    # What the container fails is among what the endpoint fails, unless the container calls it the caller's fault.
+    errors = max(values.get("errors", []), values.get("broken", []), key=sum)
+    return Measured.by_minute(values.get("calls", []), errors, values.get("late", []))
 
 
 def _outcomes(endpoint: str, variant: str) -> Outcomes:

@@ -151,9 +151,16 @@ def test_every_run_leaves_a_record_of_what_it_released_over_what(machine: dict[s
 
 
 @pytest.mark.lens("CHG-17")
-def test_people_are_told_of_every_end(machine: dict[str, Any]) -> None:
-    told = [name for name, state in machine["States"].items() if "sns:publish" in str(state.get("Resource"))]
-    assert len(told) == 3
+def test_people_are_told_of_every_begin_and_end(machine: dict[str, Any]) -> None:
+    told = {name for name, state in machine["States"].items() if "sns:publish" in str(state.get("Resource"))}
+    assert told == {
+        "Tell what begins",
+        "Tell that it has taken over",
+        "Tell that it has not taken over",
+        "Tell that the endpoint is neither here nor there",
+    }
+    assert "Tell what begins" in walk(machine)
+    assert "Tell that it has taken over" in walk(machine)
 
 
 @pytest.mark.lens("CHG-18", "HST-01")

@@ -9,12 +9,16 @@ LAMBDA = Path(__file__).parents[2] / "lambda"
 for function in (
     "endpoint_reaper",
     "erase_images",
+    "experiment_verdict",
     "face_attributes",
+    "forget_rollouts",
     "inference_api",
     "load_report",
     "load_worker",
     "predict_objects",
     "record_outcomes",
+    "rollout_judge",
+    "rollout_probe",
     "transform_summary",
 ):
     sys.path.insert(0, str(LAMBDA / function))

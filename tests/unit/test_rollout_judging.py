@@ -1,33 +1,20 @@
-"""Whether a candidate may have more traffic, and whether it passes the probes."""
+"""Whether a candidate may have more traffic."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
-from types import ModuleType
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
+import judging
 import pytest
+import rollout_judge
+from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
-
-LAMBDA = Path(__file__).parents[2] / "lambda"
-
-
-def load(function: str, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{function}.{name}", LAMBDA / function / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-judging = load("rollout_judge", "judging")
-probing = load("rollout_probe", "probing")
 
 KEEPS = judging.Limits(error_percent=1, latency_ms=200, least_calls=100, least_outcomes=50, outcome_loss=0.0)
 HEALTHY = judging.Measured(calls=1000, errors=0, latency_ms=50)
@@ -35,9 +22,13 @@ GOOD = judging.Outcomes(100, 90.0)
 
 
 def verdict(
-    measured: Any = HEALTHY, candidate: Any = GOOD, live: Any = GOOD, limits: Any = KEEPS
+    measured: Any = HEALTHY,
+    candidate: Any = GOOD,
+    live: Any = GOOD,
+    limits: Any = KEEPS,
+    beside: Any = HEALTHY,
 ) -> tuple[str, str]:
-    judged = judging.judge(measured, candidate, live, limits)
+    judged = judging.judge(measured, beside, candidate, live, limits)
     return judged["verdict"], judged["reason"]
 
 
@@ -59,6 +50,45 @@ def test_errors_and_late_answers_fail_it_however_few_calls_there_are(measured: A
     found, told = verdict(measured)
     assert found == "fail"
     assert told.startswith(reason)
+
+
+@pytest.mark.lens("F8-05", "F12-11")
+def test_callers_whom_no_version_understands_are_not_held_against_a_candidate() -> None:
+    bad_callers = judging.Measured(calls=1000, errors=50, latency_ms=50)
+    assert verdict(judging.Measured(calls=1000, errors=60, latency_ms=50), beside=bad_callers)[0] == "pass"
+    found, told = verdict(judging.Measured(calls=1000, errors=61, latency_ms=50), beside=bad_callers)
+    assert (found, told) == (
+        "fail",
+        "61 of 1000 calls fail; 1 % may beside the 5.0 % of the live version",
+    )
+
+
+def test_errors_without_calls_are_errors_all_the_same() -> None:
+    assert verdict(judging.Measured(calls=0, errors=1, latency_ms=0))[0] == "fail"
+
+
+@pytest.mark.lens("F8-05")
+def test_a_slowdown_that_was_forbidden_fails_it_though_the_promise_is_kept() -> None:
+    slower = judging.Measured(calls=1000, errors=0, latency_ms=151)
+    assert verdict(slower)[0] == "pass"
+    found, told = verdict(slower, limits=replace(KEEPS, slowdown=3.0))
+    assert found == "fail"
+    assert (
+        told
+        == "answers are late: 151 ms for 99 of 100, and 50 ms of the live version; 3 times as long may be"
+    )
+    nobody = judging.Measured(calls=0, errors=0, latency_ms=0)
+    assert verdict(slower, limits=replace(KEEPS, slowdown=3.0), beside=nobody)[0] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "milliseconds"),
+    [([], 0.0), ([9_000], 9.0), ([9_000, 1_000], 1.0), ([1_000, 9_000, 8_000], 8.0)],
+)
+def test_one_late_minute_among_several_is_a_cold_start(
+    microseconds: list[float], milliseconds: float
+) -> None:
+    assert judging.Measured.by_minute([1], [], microseconds).latency_ms == milliseconds
 
 
 def test_what_is_promised_is_allowed() -> None:
@@ -85,6 +115,42 @@ def test_too_little_evidence_is_waited_for(measured: Any, candidate: Any, reason
     assert told.startswith(reason)
 
 
+counts = st.integers(0, 10**6)
+variants = st.builds(judging.Measured, calls=counts, errors=counts, latency_ms=st.floats(0, 10**5))
+outcomes = counts.flatmap(
+    lambda count: st.builds(judging.Outcomes, st.just(count), st.floats(0, count, allow_nan=False))
+)
+
+
+@given(variants, variants, outcomes, outcomes)
+def test_every_verdict_but_pass_has_its_reason(measured: Any, beside: Any, candidate: Any, live: Any) -> None:
+    found, told = verdict(measured, candidate, live, beside=beside)
+    assert found in ("pass", "wait", "fail")
+    assert bool(told) == (found != "pass")
+
+
+@given(variants, outcomes, outcomes)
+def test_nothing_passes_without_its_evidence(measured: Any, candidate: Any, live: Any) -> None:
+    if verdict(measured, candidate, live)[0] == "pass":
+        assert measured.calls >= KEEPS.least_calls
+        assert candidate.count >= KEEPS.least_outcomes
+        assert measured.latency_ms <= KEEPS.latency_ms
+
+
+@given(variants, st.integers(1, 10**6), outcomes, outcomes)
+def test_more_errors_never_make_a_bad_candidate_good(
+    measured: Any, more: int, candidate: Any, live: Any
+) -> None:
+    worse = replace(measured, errors=measured.errors + more)
+    if verdict(measured, candidate, live)[0] == "fail":
+        assert verdict(worse, candidate, live)[0] == "fail"
+
+
+@given(outcomes)
+def test_a_candidate_that_does_as_the_live_version_is_not_worse(same: Any) -> None:
+    assert verdict(candidate=same, live=same)[0] != "fail"
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_outcomes_survive_the_state_machine(count: int, right: int) -> None:
     made = judging.Outcomes(count, float(right))
@@ -92,48 +158,115 @@ def test_outcomes_survive_the_state_machine(count: int, right: int) -> None:
     assert made.since(made) == judging.Outcomes(0, 0.0)
 
 
-LIMITS = probing.Limits(latency_ms=200, least_accuracy=0.5, accuracy_loss=0.05)
-PROBE = probing.Probe(body={"instances": [{}, {}]}, expected=[1, 0])
+class Cloud:
+    """What the function asks, with answers of the test."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stubs = {}
+        for name in ("cloudwatch", "dynamodb"):
+            client: Any = boto3.client(name, aws_access_key_id="test", aws_secret_access_key="test")
+            self.stubs[name] = Stubber(client)
+            self.stubs[name].activate()
+            monkeypatch.setattr(rollout_judge, f"_{name}", client)
+
+    def measured(self, variant: str, since: datetime, **values: list[float]) -> None:
+        """Expect one question about a variant since a minute began."""
+        self.stubs["cloudwatch"].add_response(
+            "get_metric_data",
+            {"MetricDataResults": [{"Id": id, "Values": found} for id, found in values.items()]},
+            {"MetricDataQueries": Queries(variant), "StartTime": since, "EndTime": ANY},
+        )
+
+    def counted(self, variant: str, *sums: tuple[int, str]) -> None:
+        items = [{"n": {"N": str(count)}, "total": {"N": total}} for count, total in sums]
+        self.stubs["dynamodb"].add_response(
+            "query",
+            {"Items": items},
+            {
+                "TableName": "outcomes",
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": f"summary#churn#{variant}"}},
+                "ConsistentRead": True,
+            },
+        )
+
+    def asked_everything(self) -> None:
+        for stub in self.stubs.values():
+            stub.assert_no_pending_responses()
 
 
-def answer(*chances: float, seconds: float = 0.01, failure: str = "") -> Any:
-    said = {"predictions": [{"probability": chance} for chance in chances]}
-    return probing.Answer(probe=PROBE, seconds=seconds, said=said, failure=failure)
+class Queries:
+    """Equal to queries about one variant of the endpoint."""
+
+    def __init__(self, variant: str) -> None:
+        self.dimensions = {"EndpointName": "churn", "VariantName": variant}
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, list)
+        metrics = [each["MetricStat"]["Metric"] for each in other]
+        return all(
+            {each["Name"]: each["Value"] for each in metric["Dimensions"]} == self.dimensions
+            and metric["Namespace"] == "AWS/SageMaker"
+            for metric in metrics
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
 
-RIGHT, HALF, WRONG = answer(0.9, 0.1), answer(0.9, 0.9), answer(0.1, 0.9)
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    for name, value in {
+        "ERROR_PERCENT": "1",
+        "LATENCY_MS": "200",
+        "LEAST_CALLS": "100",
+        "LEAST_OUTCOMES": "10",
+        "OUTCOME_LOSS": "0",
+        "OUTCOMES_TABLE": "outcomes",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return Cloud(monkeypatch)
 
 
-@pytest.mark.lens("F8-03", "F8-04")
-@pytest.mark.parametrize(
-    ("tested", "live", "reason"),
-    [
-        ([RIGHT, answer(0.9, 0.1, failure="no")], [], "1 of 2 probes fail: no"),
-        ([answer(0.9, 0.1, seconds=0.3)], [], "answers are late: 300 ms"),
-        ([WRONG], [], "accuracy is 0.000, at least 0.500"),
-        ([HALF], [RIGHT], "accuracy is 0.500, and that of the live version 1.000"),
-        ([answer(0.9)], [], "probes fail: 1 predictions for 2 instances"),
-        (
-            [probing.Answer(probe=PROBE, seconds=0, said={"score": 1})],
-            [],
-            "probes fail: the answer has no predictions",
-        ),
-    ],
+CONTEXT: Any = SimpleNamespace(
+    function_name="rollout_judge",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:rollout_judge",
+    aws_request_id="request",
 )
-def test_a_version_that_is_worse_fails_the_probes_with_the_reason(
-    tested: Any, live: Any, reason: str
-) -> None:
-    found = probing.verdict(tested, live, LIMITS)
-    assert not found.passed
-    assert found.reason.startswith(reason)
+EVENT = {
+    "endpoint": "churn",
+    "candidate": "Candidate-1",
+    "live": "AllTraffic",
+    "since": "2026-11-27T10:00:42.123Z",
+    "began": "2026-11-27T09:30:00Z",
+    "before": {"count": 100, "total": 50.0},
+}
+SINCE, BEGAN = datetime(2026, 11, 27, 10, 0, tzinfo=UTC), datetime(2026, 11, 27, 9, 30, tzinfo=UTC)
 
 
-def test_a_version_that_is_as_good_passes_even_where_the_live_one_fails() -> None:
-    assert probing.verdict([RIGHT], [RIGHT], LIMITS).passed
-    assert probing.verdict([HALF], [answer(0.9, 0.1, failure="gone")], LIMITS).passed
+@pytest.mark.lens("F8-05", "CHG-15")
+def test_each_variant_is_measured_for_its_time_and_old_outcomes_do_not_count(cloud: Cloud) -> None:
+    cloud.counted("AllTraffic", (60, "35"), (60, "34"))
+    cloud.measured(
+        "Candidate-1", SINCE, calls=[60.0, 60.0], errors=[0.0], broken=[1.0], late=[50_000.0, 60_000.0]
+    )
+    cloud.measured("AllTraffic", BEGAN, calls=[900.0], late=[40_000.0])
+    cloud.counted("Candidate-1", (10, "9.5"))
+    found = rollout_judge.handler(dict(EVENT), CONTEXT)
+    cloud.asked_everything()
+    # Of the live version, 20 outcomes are new and 19 of them good.
+    assert found == {
+        "verdict": "pass",
+        "reason": "",
+        "calls": 120.0,
+        "errors": 1.0,
+        "latency_ms": 50.0,
+        "outcomes": {"count": 10, "total": 9.5},
+    }
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"body": {}, "expected": ["one"]}', "not json"])
-def test_a_file_that_holds_no_probes_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="probes"):
-        probing.read_probes(text)
+def test_before_a_rollout_it_only_notes_the_outcomes_so_far(cloud: Cloud) -> None:
+    cloud.counted("AllTraffic", (3, "2"), (4, "1.5"))
+    found = rollout_judge.handler({**EVENT, "baseline": True}, CONTEXT)
+    assert found == {"before": {"count": 7, "total": 3.5}}
+    cloud.asked_everything()

@@ -12,8 +12,12 @@ def acknowledge(construct: IConstruct, finding: str, reason: str) -> None:
     Validations.of(construct).acknowledge(Acknowledgment(id=finding, reason=reason))
 
 
-def acknowledge_wildcard(grantee: iam.IGrantable, resource: str, reason: str) -> None:
+def acknowledge_wildcard(
+    grantee: iam.IGrantable, resource: str, reason: str, *, on: IConstruct | None = None
+) -> None:
     """Acknowledge that a policy of ``grantee`` names ``resource``, which holds a wildcard.
+
+    The policy is the role's own, or the resource ``on``.
 
     Nothing happens for a grantee that is not defined in this app: its policies are not checked here. A resource
     of another stack is named by an output that only synthesis makes; there the finding stands, and the app that
@@ -23,7 +27,7 @@ def acknowledge_wildcard(grantee: iam.IGrantable, resource: str, reason: str) ->
     if not isinstance(principal, iam.Role):
         return
     named = _as_cdk_nag_writes(Stack.of(principal).resolve(resource))
-    acknowledge(principal, f"AwsSolutions-IAM5[Resource::{named}]", reason)
+    acknowledge(on or principal, f"AwsSolutions-IAM5[Resource::{named}]", reason)
 
 
 def _as_cdk_nag_writes(resource: Any) -> str:

@@ -1,36 +1,34 @@
 """The lens's own way to release a model: beside the old one, step by step, and back at the first sign of trouble."""
 
-from aws_cdk import ArnFormat, CustomResource, Duration, Stack
+from aws_cdk import Duration, Token
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ml_lens.assets import function_code
-from ml_lens.foundation.acknowledgements import acknowledge, acknowledge_wildcard
-from ml_lens.foundation.function_networks import FunctionNetwork
-from ml_lens.foundation.functions import PythonFunction
 from ml_lens.foundation.keys import customer_key, let_log_groups_use
 from ml_lens.foundation.network import MlNetwork
 from ml_lens.foundation.observability import AlarmTopic
 from ml_lens.foundation.posture import Posture
-from ml_lens.foundation.props import checked_props
-from ml_lens.foundation.storage import grant
+from ml_lens.foundation.props import PropChecks, checked_props
+from ml_lens.hosting.artifacts import ServedModel
 from ml_lens.hosting.capacity import Serverless
+from ml_lens.hosting.deployment_records import DeploymentRecords
 from ml_lens.hosting.endpoint_config import VARIANT
 from ml_lens.hosting.hosted_model import HostedModel
 from ml_lens.hosting.model_artifacts import ModelArtifacts
-from ml_lens.hosting.rollout_plan import Probes, RolloutChecks, RolloutPlan
-from ml_lens.hosting.rollout_states import RolloutParts, RolloutStates
+from ml_lens.hosting.probes import Probes
+from ml_lens.hosting.rollout_functions import forgetting_function, judging_function, probing_function
+from ml_lens.hosting.rollout_plan import RolloutChecks, RolloutPlan
+from ml_lens.hosting.rollout_rights import grant_own, let_change, let_read_packages, let_see_runs
+from ml_lens.hosting.rollout_states import rollout_states
+from ml_lens.hosting.rollout_tasks import RolloutParts
+from ml_lens.hosting.starts import WorkflowStarts
 from ml_lens.hosting.workflows import Workflow, let_tell
 
-_TO_CHANGE_AN_ENDPOINT = Duration.hours(3)
-_PROBE_REACHES = (
-    ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
-    ec2.GatewayVpcEndpointAwsService.S3,
-)
-_PROBING = Duration.minutes(10)
-_JUDGING = Duration.minutes(1)
+_TO_BEGIN_AND_END = Duration.hours(2)
+_TO_MAKE_ROOM = Duration.minutes(30)
+_WATCHED_AT_MOST = 4
 
 
 class Rollout(Construct):
@@ -42,15 +40,18 @@ class Rollout(Construct):
     at a time; ``records`` tells of each what it released, over what, and what became of it; ``topic`` tells people.
 
     Start a run with ``{"artifact": "s3://…/model.tar.gz", "version": "2.0.0"}``, and ``environment`` where the
-    container needs other variables; image, network and role are those of the live model. Give every artifact a key
-    of its own in ``candidates``. A run that is stopped from outside does not return by itself: its lock tells of it
-    until its time is over, and the alarm does at once.
+    container needs other variables, or ``image`` for another one of the live repository; network and role are those of
+    the live model. Give every artifact a key of its own in ``candidates``. :meth:`release_approved` starts runs for
+    what a model registry approves.
+
+    A run that is stopped or takes too long is cleaned up after by another one, which returns the endpoint. Were even
+    that to fail, the next run would begin by returning it.
 
     The template still names the version it deployed. A later deployment that changes the model replaces what a
     rollout has released, with the guardrails of ``HostedModel``.
 
-    Lens: HST-01, F8-02, F8-03, F8-04, F8-05, F8-06, F8-07, F9-01, F9-02, F9-03, F9-04, F10-01, F10-02, F10-03, F10-04,
-    CHG-01, CHG-05, CHG-08, CHG-12, CHG-17, CHG-18, CHG-19.
+    Lens: HST-01, F8-02, F8-03, F8-04, F8-05, F8-06, F8-07, F9-01, F9-02, F9-03, F9-04, F9-05, F10-01, F10-02, F10-03,
+    F10-04, F10-05, CHG-01, CHG-02, CHG-05, CHG-06, CHG-07, CHG-08, CHG-12, CHG-17, CHG-18, CHG-19.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Rollout(Construct):
             scope: Where the rollout belongs.
             id: Its construct id.
             posture: Decides what outlives the stack.
-            model: The endpoint whose model is replaced. It has one variant, on instances.
+            model: The endpoint whose model is replaced. It serves one model by one variant, on instances.
             plan: The steps in which traffic moves.
             checks: What a candidate has to keep to.
             probes: Requests with known answers.
@@ -81,23 +82,13 @@ class Rollout(Construct):
                 recorded here, so that the finding AwsSolutions-S1 stands.
 
         Raises:
-            PropError: A number is out of range, the probes are missing, or ``model`` cannot be changed in this way.
+            PropError: A number is out of range, the probes cannot be used, or ``model`` cannot be changed in this way.
         """
         with checked_props(self, id) as props:
             checks.check(props)
             probes.check(props)
-            props.require(
-                model.variants == (VARIANT,),
-                "model",
-                f"has the variants {', '.join(model.variants)}; a rollout replaces the only one of an endpoint",
-            )
-            props.require(
-                not isinstance(model.capacity, Serverless),
-                "model",
-                "is serverless, which has no second variant; replace it by HostedModel(deployment=…)",
-            )
+            _check_model(props, model)
         super().__init__(scope, id)
-        self._posture, self._model = posture, model
         self.key = customer_key(self, "Key", posture=posture, purpose="records and logs of rollouts")
         let_log_groups_use(self.key)
         self.prefix = f"{model.endpoint_name[:40]}-rollout-"
@@ -106,15 +97,64 @@ class Rollout(Construct):
         """Where the artifacts of candidates are put."""
         self.candidates.grant_serve(model.role)
         self.topic = AlarmTopic(self, "News", posture=posture)
-        """Tells of every version that was released or sent back."""
-        self.records = self._records()
+        """Tells of every version that is about to be released, was released or was sent back."""
+        self._kept = DeploymentRecords(
+            self, "Records", posture=posture, key=self.key, endpoint=model.endpoint_name
+        )
+        self.records: dynamodb.ITable = self._kept.table
         """What was released, when, over what, and what became of it."""
-        self.probe = self._probe(checks, probes, network)
-        self.judge = self._judge(checks)
-        self._forgotten()
-        waits = sum(wait.to_seconds() for _, wait in plan.steps)
-        lasts = Duration.seconds(4 * waits + _TO_CHANGE_AN_ENDPOINT.to_seconds())
-        states = RolloutStates(
+        self.probe = probing_function(
+            self, posture=posture, key=self.key, model=model, checks=checks, probes=probes, network=network
+        )
+        self.judge = judging_function(self, posture=posture, key=self.key, checks=checks)
+        self.workflow = self._workflow(posture, model, plan)
+        """The state machine."""
+        self._let_release(model)
+        forget = forgetting_function(self, posture=posture, key=self.key, model=model, prefix=self.prefix)
+        grant_own(forget.role, "endpoint-config", self.prefix, "sagemaker:DeleteEndpointConfig")
+        grant_own(forget.role, "model", self.prefix, "sagemaker:DeleteModel")
+        self._starts = WorkflowStarts(self, "Starts", posture=posture, key=self.key, workflow=self.workflow)
+        self._starts.on_stopped_runs("Stopped")
+        self.alarms = [
+            *self.workflow.alarms,
+            *self.probe.alarms,
+            *self.judge.alarms,
+            *self._starts.alarms,
+        ]
+        """Tell of runs that did not release anything, and of failing functions."""
+
+    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let ``grantee`` start rollouts, and neither publish candidates nor touch the endpoint (Lens: IAM-02)."""
+        return self.workflow.grant_start(grantee)
+
+    def release_approved(self, model_package_group: str) -> events.Rule:
+        """Start a run for every model package of a group that is approved (Lens: CHG-04, CHG-19).
+
+        Artifact, image and variables are those with which it was registered, and the version is its customer metadata
+        ``version``, else its number. The artifact has to be in ``candidates``, the image in the live repository.
+
+        Args:
+            model_package_group: Name of the group, in small letters.
+
+        Raises:
+            PropError: The name cannot be one, or not be matched by IAM.
+        """
+        with checked_props(self, self.node.id) as props:
+            props.require(
+                Token.is_unresolved(model_package_group)
+                or model_package_group == model_package_group.lower().strip("/") != "",
+                "model_package_group",
+                f"{model_package_group!r} cannot be matched: SageMaker writes names of groups in small letters into "
+                "ARNs; give the name of the group in small letters",
+            )
+        let_read_packages(self.workflow.role, model_package_group)
+        return self._starts.on_approved_packages(f"Approved-{_id(model_package_group)}", model_package_group)
+
+    def _workflow(self, posture: Posture, model: HostedModel, plan: RolloutPlan) -> Workflow:
+        lasts = _TO_BEGIN_AND_END.to_seconds() + sum(
+            _TO_MAKE_ROOM.to_seconds() + _WATCHED_AT_MOST * wait.to_seconds() for _, wait in plan.steps
+        )
+        start = rollout_states(
             Construct(self, "States"),
             RolloutParts(
                 endpoint=model.endpoint_name,
@@ -122,195 +162,56 @@ class Rollout(Construct):
                 plan=plan,
                 probe=self.probe,
                 judge=self.judge,
-                table=self.records.table_name,
-                topic=self.topic.topic.topic_arn,
-                lasts_at_most=lasts,
+                candidates=self.candidates.bucket,
+                records=self._kept,
+                topic=self.topic,
             ),
         )
-        self.workflow = Workflow(
+        return Workflow(
             self,
             "Workflow",
             posture=posture,
             key=self.key,
-            start=states.start,
-            time_limit=lasts,
+            start=start,
+            time_limit=Duration.seconds(lasts),
             what="A rollout",
         )
-        self._let_change()
-        self.alarms = [*self.workflow.alarms, *self.probe.alarms, *self.judge.alarms]
-        """Tell of runs that did not release anything, and of failing functions."""
 
-    def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let ``grantee`` start rollouts, and neither publish candidates nor touch the endpoint (Lens: IAM-02)."""
-        return self.workflow.grant_start(grantee)
-
-    def _records(self) -> dynamodb.Table:
-        table = dynamodb.Table(
-            self,
-            "Records",
-            partition_key=dynamodb.Attribute(name="endpoint", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="record", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=self.key,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            deletion_protection=not self._posture.removes_data(self),
-            removal_policy=self._posture.removal_policy(self),
-        )
-        resource = table.node.default_child
-        assert isinstance(resource, dynamodb.CfnTable)  # noqa: S101  (for the type checker)
-        resource.add_metadata("MLLens", {"Role": "manifest"})
-        if self._posture.removes_data(self):
-            acknowledge(
-                table,
-                "MLLens::MLLens-REL05-ManifestStoreDurable",
-                "A protected table cannot be deleted by CloudFormation, and a sandbox goes with all it holds; in "
-                "production the records are protected and stay.",
-            )
-        return table
-
-    def _probe(self, checks: RolloutChecks, probes: Probes, network: MlNetwork) -> PythonFunction:
-        made = PythonFunction(
-            self,
-            "Probe",
-            posture=self._posture,
-            code=function_code("rollout_probe"),
-            log_key=self.key,
-            timeout=_PROBING,
-            environment={
-                "LATENCY_MS": str(checks.latency_slo.to_milliseconds()),
-                "LEAST_ACCURACY": str(checks.least_accuracy),
-                "ACCURACY_LOSS": str(checks.accuracy_loss),
-            },
-            network=FunctionNetwork(network=network, reaches=_PROBE_REACHES),
-        )
-        for name, value in probes.bind(self, made.role).items():
-            made.function.add_environment(name, value)
-        self._model.grant_invoke(made.role)
-        return made
-
-    def _judge(self, checks: RolloutChecks) -> PythonFunction:
-        outcomes = checks.outcomes
-        made = PythonFunction(
-            self,
-            "Judge",
-            posture=self._posture,
-            code=function_code("rollout_judge"),
-            log_key=self.key,
-            timeout=_JUDGING,
-            environment={
-                "LATENCY_MS": str(checks.latency_slo.to_milliseconds()),
-                "ERROR_PERCENT": str(checks.error_percent),
-                "LEAST_CALLS": str(checks.least_calls),
-                "LEAST_OUTCOMES": str(checks.least_outcomes),
-                "OUTCOME_LOSS": str(checks.outcome_loss),
-                **({"OUTCOMES_TABLE": outcomes.table.table_name} if outcomes else {}),
-            },
-        )
-        made.role.add_to_policy(iam.PolicyStatement(actions=["cloudwatch:GetMetricData"], resources=["*"]))
-        acknowledge(
-            made.role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "cloudwatch:GetMetricData, xray:PutTraceSegments and xray:PutTelemetryRecords have no resource type: "
-            "CloudWatch and X-Ray accept no resource for them but the star.",
-        )
-        if outcomes is not None:
-            outcomes.grant_read_summary(made.role)
-        return made
-
-    def _forgotten(self) -> None:
-        """Delete what runs have made when the stack is deleted."""
-        made = PythonFunction(
-            self,
-            "Forget",
-            posture=self._posture,
-            code=function_code("forget_rollouts"),
-            log_key=self.key,
-            timeout=Duration.minutes(5),
-            # It runs while the stack is deleted: an error fails the deletion before the eyes of who asked for it.
-            watched=False,
-        )
-        made.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"], resources=["*"]
-            )
-        )
-        acknowledge(
-            made.role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "sagemaker:ListEndpointConfigs, sagemaker:ListModels, xray:PutTraceSegments and "
-            "xray:PutTelemetryRecords have no resource type: the services accept no resource for them but the star.",
-        )
-        self._grant_own(made.role, "endpoint-config", "sagemaker:DeleteEndpointConfig")
-        self._grant_own(made.role, "model", "sagemaker:DeleteModel")
-        forgotten = CustomResource(
-            self,
-            "Forgotten",
-            resource_type="Custom::ForgottenRollouts",
-            service_token=made.function.function_arn,
-            properties={"Prefix": self.prefix},
-        )
-        forgotten.node.add_dependency(made.role)
-        # Deleted after the endpoint, which may serve one of them.
-        self._model.endpoint.node.add_dependency(forgotten)
-
-    def _let_change(self) -> None:
+    def _let_release(self, model: HostedModel) -> None:
         """Give the state machine its rights."""
-        role, endpoint = self.workflow.role, self._model.endpoint.ref
+        role = self.workflow.role
         self.workflow.may_call(self.probe, self.judge)
         let_tell(role, self.topic)
-        grant(
-            role,
-            [
-                "sagemaker:DescribeEndpoint",
-                "sagemaker:UpdateEndpoint",
-                "sagemaker:UpdateEndpointWeightsAndCapacities",
-            ],
-            endpoint,
-        )
-        for kind, described, own in (
-            (
-                "endpoint-config",
-                ["DescribeEndpointConfig", "UpdateEndpoint"],
-                ["CreateEndpointConfig", "DeleteEndpointConfig"],
-            ),
-            ("model", ["DescribeModel"], ["CreateModel", "DeleteModel"]),
-        ):
-            every = self._arn(kind, "*")
-            acknowledge_wildcard(
-                role,
-                every,
-                "SageMaker names the model and the configuration that CloudFormation makes, and makes new names with "
-                "every change of the template.",
-            )
-            grant(role, [f"sagemaker:{action}" for action in described], every)
-            self._grant_own(role, kind, *(f"sagemaker:{action}" for action in [*own, "AddTags"]))
-        role.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[self._model.role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            )
-        )
-        grant(
-            role,
-            ["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            self.records.table_arn,
-        )
-        grant(role, ["kms:Decrypt"], self.key.key_arn)
+        let_change(role, model, self.prefix)
+        let_see_runs(self, self.workflow)
+        self.candidates.grant_serve(role)
+        self._kept.grant_keep(role)
 
-    def _grant_own(self, role: iam.IRole, kind: str, *actions: str) -> None:
-        own = self._arn(kind, f"{self.prefix}*")
-        acknowledge_wildcard(
-            role,
-            own,
-            "A rollout names what it makes after itself; the star stands for the names of one endpoint.",
-        )
-        grant(role, list(actions), own)
 
-    def _arn(self, kind: str, name: str) -> str:
-        return Stack.of(self).format_arn(
-            service="sagemaker", resource=kind, resource_name=name, arn_format=ArnFormat.SLASH_RESOURCE_NAME
-        )
+def _check_model(props: PropChecks, model: HostedModel) -> None:
+    props.require(
+        model.variants == (VARIANT,),
+        "model",
+        f"has the variants {', '.join(model.variants)}; a rollout replaces the only one of an endpoint: compare two "
+        "with an Experiment",
+    )
+    props.require(
+        model.shadow_variant is None,
+        "model",
+        "has a shadow, and SageMaker takes no second variant beside one; end the shadow test first",
+    )
+    props.require(
+        isinstance(model.served, ServedModel),
+        "model",
+        f"serves more than one container or model ({type(model.served).__name__}), of which a candidate would replace "
+        "one alone; replace it by HostedModel(deployment=…)",
+    )
+    props.require(
+        not isinstance(model.capacity, Serverless),
+        "model",
+        "is serverless, which has no second variant; replace it by HostedModel(deployment=…)",
+    )
+
+
+def _id(name: str) -> str:
+    return "Token" if Token.is_unresolved(name) else name

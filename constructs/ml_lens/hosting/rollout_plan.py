@@ -3,18 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from aws_cdk import Duration
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_s3_assets as assets
-from constructs import Construct
 
 from ml_lens.foundation.props import PropChecks, PropError
-from ml_lens.foundation.storage import grant
 from ml_lens.hosting.outcomes import Outcomes
 
 _SHORTEST, _LONGEST = Duration.minutes(3), Duration.days(1)
+_LONGEST_ANSWER_MS = 60_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +55,15 @@ class RolloutPlan:
                 unit="percent",
                 way_out="a first step that reaches more than half of the callers is no canary: use blue_green()",
             )
+            if wait.is_unresolved():
+                checks.refuse(
+                    "wait or bake",
+                    "is a token, and must be known when the template is made; give Duration.minutes(10)",
+                )
+                continue
             checks.number(
                 "wait or bake",
-                wait.to_seconds(),
+                wait.to_seconds(integral=False),
                 low=_SHORTEST.to_seconds(),
                 high=_LONGEST.to_seconds(),
                 unit="seconds",
@@ -82,7 +84,8 @@ class RolloutChecks:
     latency_slo: Duration
     """Time within which it answers 95 of 100 probes and 99 of 100 live calls."""
     error_percent: float = 1.0
-    """Share of the calls that may fail, 0 to 50 percent. Default: one percent."""
+    """Share of the calls that may fail beyond those that fail with the live version, too, as callers may send what no
+    version understands; 0 to 50 percent. Default: one percent."""
     least_accuracy: float = 0.5
     """Share of the probes' instances that it has to be right about. Default: half."""
     accuracy_loss: float = 0.01
@@ -95,6 +98,9 @@ class RolloutChecks:
     """What became of live answers. Default: only errors and latency are judged with live traffic."""
     outcome_loss: float = 0.0
     """By how much outcomes may be worse on average, beyond what chance explains. Default: by nothing."""
+    slowdown: float | None = None
+    """How many times as long as the live version it may take for 99 of 100 live calls. Default: only ``latency_slo``
+    counts."""
 
     def check(self, props: PropChecks) -> None:
         """Refuse numbers that say nothing."""
@@ -103,48 +109,33 @@ class RolloutChecks:
             "checks.least_outcomes",
             f"{self.least_outcomes} would be waited for in vain, as there are no outcomes; give checks.outcomes",
         )
-        for name, value, high in (
-            ("error_percent", self.error_percent, 50),
-            ("least_accuracy", self.least_accuracy, 1),
-            ("accuracy_loss", self.accuracy_loss, 1),
-            ("least_calls", self.least_calls, 10**9),
-            ("least_outcomes", self.least_outcomes, 10**9),
+        if self.latency_slo.is_unresolved():
+            props.refuse(
+                "checks.latency_slo",
+                "is a token, and must be known when the template is made; give Duration.millis(200)",
+            )
+        else:
+            milliseconds = self.latency_slo.to_milliseconds(integral=False)
+            props.require(
+                1 <= milliseconds <= _LONGEST_ANSWER_MS,
+                "checks.latency_slo",
+                f"{milliseconds:g} ms is out of range; allowed are 1 to {_LONGEST_ANSWER_MS} ms, after which SageMaker "
+                "gives a call up: give what the endpoint promises",
+            )
+        for name, value, low, high in (
+            ("error_percent", self.error_percent, 0, 50),
+            ("least_accuracy", self.least_accuracy, 0, 1),
+            ("accuracy_loss", self.accuracy_loss, 0, 1),
+            ("least_calls", self.least_calls, 1, 10**9),
+            ("least_outcomes", self.least_outcomes, 0, 10**9),
+            ("outcome_loss", self.outcome_loss, 0, 1),
+            ("slowdown", 1 if self.slowdown is None else self.slowdown, 1, 1000),
         ):
             props.number(
                 f"checks.{name}",
                 value,
-                low=0,
+                low=low,
                 high=high,
                 unit="",
                 way_out="see RolloutChecks for what it means",
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probes:
-    """Requests with known answers, JSON Lines: ``{"body": {…}, "expected": [0, 1, …]}``.
-
-    Lens: F8-02, CHG-18.
-    """
-
-    path: Path
-    """The file on this machine, which the CDK uploads."""
-
-    @classmethod
-    def from_file(cls, path: Path) -> "Probes":
-        """Take a file of this machine."""
-        return cls(path=path)
-
-    def check(self, props: PropChecks) -> None:
-        """Refuse a file that is not there."""
-        props.require(
-            self.path.is_file(),
-            "probes",
-            f"there is no file {str(self.path)!r}; write one line for each request, with what is right for it",
-        )
-
-    def bind(self, scope: Construct, reader: iam.IGrantable) -> dict[str, str]:
-        """Upload the file, let ``reader`` read it, and return where it is as environment variables."""
-        asset = assets.Asset(scope, "Probes", path=str(self.path))
-        grant(reader, ["s3:GetObject"], asset.bucket.arn_for_objects(asset.s3_object_key))
-        return {"PROBES_BUCKET": asset.s3_bucket_name, "PROBES_KEY": asset.s3_object_key}

@@ -19,7 +19,7 @@ from ml_lens.hosting.workflows import Workflow
 
 
 class WorkflowStarts(Construct):
-    """Starts a workflow by schedule or by objects, and keeps what could not be started for fourteen days.
+    """Starts a workflow by schedule, by objects and by other events, and keeps for fourteen days what could not start.
 
     EventBridge delivers at least once: the same event may start two runs.
     """
@@ -97,6 +97,19 @@ class WorkflowStarts(Construct):
             },
         )
         return self._rule(id, given, event_pattern=pattern)
+
+    def on_approved_packages(self, id: str, group: str) -> events.Rule:
+        """Start a run for every model package of a group that is approved, given as ``model_package_arn``."""
+        pattern = events.EventPattern(
+            source=["aws.sagemaker"],
+            detail_type=["SageMaker Model Package State Change"],
+            detail={"ModelPackageGroupName": [group], "ModelApprovalStatus": ["Approved"]},
+        )
+        return self._rule(
+            id,
+            {"model_package_arn": events.EventField.from_path("$.detail.ModelPackageArn")},
+            event_pattern=pattern,
+        )
 
     def on_stopped_runs(self, id: str) -> events.Rule:
         """Start a run for every one that was stopped or took too long, which it is given as ``stopped``."""
