@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from ml_lens.rehearsal.errors import RehearsalError
 from ml_lens.rehearsal.place import Place
-from ml_lens.rehearsal.sandbox import Sandbox
 from stacks.customer_demographics import walkthrough
 from stacks.customer_demographics.samples import Sample, camera_uploads
+from tests.rehearsal.rights import Rights
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -29,73 +24,6 @@ NOT_ENFORCED = {
     "s3:GetBucketLocation": "Athena looks up the Region of its result bucket; the sandbox has one Region",
     "athena:StopQueryExecution": "no query of the walkthrough runs long enough to be stopped",
 }
-
-
-@dataclass(frozen=True)
-class Right:
-    """One action of one statement of a role's policy, on one of its resources where there are several."""
-
-    role: str
-    policy: str
-    statement: int
-    action: str
-    resource: str | None = None
-
-    def __str__(self) -> str:
-        where = f" on {self.resource.rpartition(':')[2]}" if self.resource else ""
-        return f"{self.role.split('-')[1]}: {self.action}{where}"
-
-
-class Rights:
-    """The rights of the roles of the stack, which can be taken away for a while."""
-
-    def __init__(self, sandbox: Sandbox, stack: str) -> None:
-        self._iam = sandbox.client("iam")
-        resources = sandbox.client("cloudformation").describe_stack_resources(StackName=stack)[
-            "StackResources"
-        ]
-        self._roles = [
-            resource["PhysicalResourceId"]
-            for resource in resources
-            if resource["ResourceType"] == "AWS::IAM::Role" and "Emptier" not in resource["LogicalResourceId"]
-        ]
-
-    def all(self) -> list[Right]:
-        return [
-            Right(role, policy, number, action, resource)
-            for role in self._roles
-            for policy in self._iam.list_role_policies(RoleName=role)["PolicyNames"]
-            for number, statement in enumerate(self._document(role, policy)["Statement"])
-            for action in _listed(statement["Action"])
-            for resource in _each_resource(action, statement)
-        ]
-
-    @contextmanager
-    def without(self, right: Right) -> Iterator[None]:
-        whole = self._document(right.role, right.policy)
-        less = json.loads(json.dumps(whole))
-        statement = less["Statement"][right.statement]
-        part = "Resource" if right.resource else "Action"
-        taken = right.resource or right.action
-        statement[part] = [kept for kept in _listed(statement[part]) if kept != taken]
-        if not statement[part]:
-            del less["Statement"][right.statement]
-        self._put(right, less)
-        try:
-            yield
-        finally:
-            self._put(right, whole)
-
-    def _document(self, role: str, policy: str) -> dict[str, Any]:
-        document: dict[str, Any] = self._iam.get_role_policy(RoleName=role, PolicyName=policy)[
-            "PolicyDocument"
-        ]
-        return document
-
-    def _put(self, right: Right, document: dict[str, Any]) -> None:
-        self._iam.put_role_policy(
-            RoleName=right.role, PolicyName=right.policy, PolicyDocument=json.dumps(document)
-        )
 
 
 PATHS = ("entrance/portrait.png", "entrance/blurred.jpg", "exit/sharp.jpg", "exit/notes.jpg")
@@ -177,15 +105,3 @@ def forget(deployed: Place) -> None:
             client("logs").delete_log_stream(
                 logGroupName=outputs[output], logStreamName=stream["logStreamName"]
             )
-
-
-def _each_resource(action: str, statement: dict[str, Any]) -> list[str | None]:
-    resources = _listed(statement["Resource"])
-    # The catalogue and the database of a table are asked about by Glue itself, which the sandbox does not.
-    if len(resources) == 1 or action.startswith("glue:"):
-        return [None]
-    return list(resources)
-
-
-def _listed(actions: str | list[str]) -> list[str]:
-    return [actions] if isinstance(actions, str) else actions
