@@ -29,6 +29,7 @@ class Mutation:
     on: str | None = None
 
 
+_RECORDED = "EventSelectors.1.DataResources.0.Values"
 _ENCRYPTION = "BucketEncryption.ServerSideEncryptionConfiguration.0"
 _RESULT = "WorkGroupConfiguration.ResultConfiguration.EncryptionConfiguration"
 
@@ -48,10 +49,10 @@ MUTATIONS: Final = (
     Mutation("SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", "KMSKeyId"),
     Mutation("SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", "IsLogging"),
     Mutation(
-        "SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", "EventSelectors.1", on="DemographicsImages"
+        "SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", f"{_RECORDED}.0", on="DemographicsImages"
     ),
     Mutation(
-        "SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", "EventSelectors.2", on="DemographicsResults"
+        "SEC02-CloudTrailDataEvents", "DemographicsAuditTrail", f"{_RECORDED}.1", on="DemographicsResults"
     ),
     Mutation("SEC02-AthenaWorkgroupEncrypted", "DemographicsQueriesWorkgroup", f"{_RESULT}.KmsKey"),
     Mutation("SEC02-AthenaWorkgroupEncrypted", "DemographicsQueriesWorkgroup", f"{_RESULT}.EncryptionOption"),

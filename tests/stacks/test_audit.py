@@ -1,9 +1,14 @@
 """The record of who touched which data."""
 
+from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 
+from ml_lens.foundation import AuditTrail, Posture
+from tests.stacks.synthesis import new_app, templates
 from tests.stacks.template import Template, text
 
 AUDIT = "DemographicsAudit"
@@ -103,3 +108,14 @@ def test_cloudtrail_may_use_the_bucket_key_of_its_bucket(variant: Template) -> N
     assert [set(user["Action"]) for user in users] == [
         {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey*"}
     ]
+
+
+def test_more_buckets_than_a_trail_has_selectors_are_recorded(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    stack = cdk.Stack(app, "Many")
+    audit = AuditTrail(stack, "Audit", posture=Posture.sandbox())
+    for number in range(8):
+        audit.record_objects(s3.Bucket(stack, f"Data{number}"))
+    template = templates(app)["Many"]
+    assert len(template.only("AWS::CloudTrail::Trail")["EventSelectors"]) == 2
+    assert len(recorded(template)) == 8

@@ -12,6 +12,8 @@ from ml_lens.foundation.keys import customer_key
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.private_bucket import private_bucket
 
+_OBJECTS = "AWS::S3::Object"
+
 
 class AuditTrail(Construct):
     """Records every call to the account's services, and every read and write of the objects it is told of.
@@ -61,6 +63,7 @@ class AuditTrail(Construct):
             "CloudTrail's own delivery would be recorded in the bucket it delivers to, and every record "
             "would cause another; S3 cannot deliver server access logs under a customer-managed key.",
         )
+        self._recorded: list[str] = []
         self.trail = cloudtrail.Trail(
             self,
             "Trail",
@@ -77,11 +80,20 @@ class AuditTrail(Construct):
 
     def record_objects(self, bucket: s3.IBucket) -> None:
         """Record every read and write of every object in ``bucket`` (Lens: F2-06, F2-08)."""
-        self.trail.add_s3_event_selector(
-            [cloudtrail.S3EventSelector(bucket=bucket)],
-            read_write_type=cloudtrail.ReadWriteType.ALL,
-            include_management_events=False,
-        )
+        self._recorded.append(bucket.arn_for_objects(""))
+        trail = self.trail.node.default_child
+        assert isinstance(trail, cloudtrail.CfnTrail)  # noqa: S101  (for the type checker)
+        # A trail has five selectors at the most, and the CDK would take one for each bucket.
+        trail.event_selectors = [
+            cloudtrail.CfnTrail.EventSelectorProperty(include_management_events=True, read_write_type="All"),
+            cloudtrail.CfnTrail.EventSelectorProperty(
+                include_management_events=False,
+                read_write_type="All",
+                data_resources=[
+                    cloudtrail.CfnTrail.DataResourceProperty(type=_OBJECTS, values=self._recorded)
+                ],
+            ),
+        ]
 
     def _let_cloudtrail_encrypt(self) -> None:
         trails = Stack.of(self).format_arn(
