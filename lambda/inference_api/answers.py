@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_UNKNOWN = "unknown"
 
 
 class NotAnAnswer(ValueError):  # noqa: N818
@@ -46,7 +49,7 @@ class Prediction:
 
 
 def read_answer(
-    answer: ModelAnswer, *, expected: int | None, inference_id: str, model_version: str
+    answer: ModelAnswer, *, expected: int | None, inference_id: str, model_versions: Mapping[str, str]
 ) -> Prediction:
     """Read the answer: ``{"predictions": […], "model_version": …}``, or a bare list of predictions.
 
@@ -54,7 +57,8 @@ def read_answer(
         answer: What the endpoint returned.
         expected: How many predictions there have to be, if that is known.
         inference_id: The id under which the endpoint was called.
-        model_version: The version to tell when the answer itself does not say.
+        model_versions: The versions by variant, to tell when the answer itself does not say. One of a variant that
+            is not among them, as a rollout makes it, is unknown.
 
     Raises:
         NotAnAnswer: It is not JSON, holds no list of predictions, or one of the wrong length.
@@ -69,9 +73,10 @@ def read_answer(
     if expected is not None and len(told) != expected:
         raise NotAnAnswer(f"{len(told)} predictions for {expected} instances")
     version = said.get("model_version") if isinstance(said, dict) else None
+    version = version or _version_among(answer.attributes) or model_versions.get(answer.variant, _UNKNOWN)
     return Prediction(
         predictions=told,
-        model_version=str(version) if version else _version_among(answer.attributes) or model_version,
+        model_version=str(version),
         variant=answer.variant,
         inference_id=inference_id,
     )

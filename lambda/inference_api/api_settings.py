@@ -18,7 +18,8 @@ class Settings:
     """The environment of the function."""
 
     endpoint_name: str
-    model_version: str
+    model_versions: Mapping[str, str]
+    """What the template deploys, by variant, for answers that do not say their version themselves."""
     check: Check
     largest_body: int
     answer_seconds: int
@@ -31,7 +32,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings; a missing or unreadable one fails every request, loudly."""
     return Settings(
         endpoint_name=environment["ENDPOINT_NAME"],
-        model_version=environment["MODEL_VERSION"],
+        model_versions=json.loads(environment["MODEL_VERSIONS"]),
         check=_check_of(environment["REQUEST_SCHEMA"]),
         largest_body=int(environment["LARGEST_BODY"]),
         answer_seconds=int(environment["ANSWER_SECONDS"]),

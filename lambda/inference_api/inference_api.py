@@ -72,7 +72,7 @@ def _predict(event: dict[str, Any], context: LambdaContext, settings: Settings) 
             answer,
             expected=request.instances,
             inference_id=call.inference_id,
-            model_version=settings.model_version,
+            model_versions=settings.model_versions,
         )
     except NotAnAnswer as wrong:
         raise GivenUp(internal(), f"the model's answer: {wrong}") from wrong

@@ -160,7 +160,7 @@ def test_the_container_and_the_function_are_told_the_version(each: Template) -> 
         "SAGEMAKER_PROGRAM": "inference.py",
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     }
-    assert function(each)[1]["Environment"]["Variables"]["MODEL_VERSION"] == "1.0.0"
+    assert function(each)[1]["Environment"]["Variables"]["MODEL_VERSIONS"] == '{"AllTraffic": "1.0.0"}'
     assert each.body["Outputs"]["ModelVersion"]["Value"] == "1.0.0"
 
 

@@ -72,6 +72,18 @@ def test_the_endpoint_is_asked_what_was_checked_under_the_id_that_is_told(api: A
     assert ids == [body["inference_id"]]
 
 
+@pytest.mark.lens("HST-07", "HST-08")
+@pytest.mark.parametrize(
+    ("variant", "version"), [("AllTraffic", "0.9.0"), ("B", "0.9.1"), ("Candidate-0a1b2c3d", "unknown")]
+)
+def test_a_version_that_the_model_does_not_say_is_that_of_its_variant(
+    api: Api, variant: str, version: str
+) -> None:
+    api.answers([1], variant=variant)
+    _, body, _ = api.post(customers())
+    assert (body["variant"], body["model_version"]) == (variant, version)
+
+
 @pytest.mark.lens("HST-07", "F14-09")
 @pytest.mark.parametrize(
     ("answer", "attributes", "version"),

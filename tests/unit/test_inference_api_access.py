@@ -189,6 +189,8 @@ def test_roles_of_another_account_may_be_let_in_by_that_account(stack: cdk.Stack
 class Kept:
     """A table as ``Outcomes`` and ``Experiment`` have one."""
 
+    days = 45
+
     def __init__(self, stack: cdk.Stack, id: str) -> None:
         self.table = dynamodb.Table(
             stack, id, partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
@@ -207,6 +209,7 @@ def test_outcomes_and_experiments_are_reached_by_the_gateway_of_the_network(stac
     made = template(stack)
     variables = made.one(FUNCTION, "ApiFunction")["Environment"]["Variables"]
     assert variables["OUTCOMES_TABLE"] == {"Ref": made.id("AWS::DynamoDB::Table", "Outcomes")}
+    assert variables["OUTCOMES_DAYS"] == "45"
     assert variables["EXPERIMENT_TABLE"] == {"Ref": made.id("AWS::DynamoDB::Table", "Experiment")}
     assert function_says(made, "dynamodb:PutItem")
     assert function_says(made, "dynamodb:GetItem")

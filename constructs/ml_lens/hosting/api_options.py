@@ -18,6 +18,10 @@ class RecordsPredictions(Protocol):
     def table(self) -> dynamodb.ITable:
         """Holds them."""
 
+    @property
+    def days(self) -> int:
+        """How many days a prediction is kept."""
+
     def grant_record_predictions(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` add predictions."""
 

@@ -1,5 +1,6 @@
 """Predictions over HTTPS, for those who know nothing of models."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -182,7 +183,7 @@ class InferenceApi(Construct):
     ) -> PythonFunction:
         environment = {
             "ENDPOINT_NAME": model.endpoint_name,
-            "MODEL_VERSION": model.model_version,
+            "MODEL_VERSIONS": json.dumps(model.model_versions),
             "REQUEST_SCHEMA": packed(schema),
             "LARGEST_BODY": str(options.bytes),
             "ANSWER_SECONDS": str(options.seconds),
@@ -192,6 +193,7 @@ class InferenceApi(Construct):
             reaches.append(ec2.GatewayVpcEndpointAwsService.DYNAMODB)
         if options.outcomes:
             environment["OUTCOMES_TABLE"] = options.outcomes.table.table_name
+            environment["OUTCOMES_DAYS"] = str(options.outcomes.days)
         if options.experiment:
             environment["EXPERIMENT_TABLE"] = options.experiment.table.table_name
         made = PythonFunction(
