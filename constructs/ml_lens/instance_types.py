@@ -10,6 +10,8 @@ _ACCELERATED_WITH_DISKS: Final = frozenset(
 )
 _FAMILY: Final = re.compile(r"ml\.([a-z]+\d[a-z0-9-]*)\.(\w+(?:-\w+)*)")
 _DISKS: Final = re.compile(r"[a-z]+\d+[a-z]*d[a-z]*")
+_SIZED: Final = re.compile(r"ml\.[a-z]+\d[a-z0-9-]*\.\d*(?:medium|large|xlarge)")
+_GRAVITON: Final = re.compile(r"[a-z]+\d+g[a-z]*")
 _FOR_TRAINING: Final = re.compile(r"(?:p|trn)\d")
 _SMALL: Final = ("nano", "micro", "small", "medium", "large", "xlarge")
 
@@ -18,6 +20,16 @@ def family(instance_type: str) -> str:
     """Return ``m5`` of ``ml.m5.xlarge``; empty for what is no instance type."""
     found = _FAMILY.fullmatch(instance_type)
     return found[1] if found else ""
+
+
+def is_instance_type(text: str) -> bool:
+    """Whether SageMaker could have such an instance: a family of any name, and a size."""
+    return _SIZED.fullmatch(text) is not None
+
+
+def has_graviton(instance_type: str) -> bool:
+    """Whether the instance has a Graviton processor, which needs images of its own."""
+    return _GRAVITON.fullmatch(family(instance_type)) is not None
 
 
 def has_local_disks(instance_type: str) -> bool:

@@ -73,7 +73,7 @@ class TemporaryInputBucket(Construct):
                 ),
             ],
         )
-        _record_access(self.bucket, audit)
+        record_access(self.bucket, audit)
 
     def grant_write_only(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let ``grantee`` add objects, and neither read, list nor delete them (Lens: F2-03).
@@ -164,13 +164,20 @@ class DerivedDataBucket(Construct):
                 ),
             ],
         )
-        _record_access(self.bucket, audit)
+        record_access(self.bucket, audit)
 
     def grant_add(self, grantee: iam.IGrantable, prefix: str) -> iam.Grant:
         """Let ``grantee`` add objects below ``prefix``, and not read them."""
         return grant_objects(grantee, ["s3:PutObject"], self.bucket, prefix).combine(
             grant(grantee, ["kms:GenerateDataKey"], self.key.key_arn)
         )
+
+    def grant_add_in_parts(self, grantee: iam.IGrantable, prefix: str) -> iam.Grant:
+        """Let ``grantee`` add large objects below ``prefix``, as SageMaker does, and not read them.
+
+        What arrives in parts, S3 has to decrypt to put it together.
+        """
+        return self.grant_add(grantee, prefix).combine(grant(grantee, ["kms:Decrypt"], self.key.key_arn))
 
 
 def grant_objects(
@@ -198,7 +205,8 @@ def grant(grantee: iam.IGrantable, actions: Sequence[str], arn: str) -> iam.Gran
     return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[arn])
 
 
-def _record_access(bucket: s3.Bucket, audit: AuditTrail | None) -> None:
+def record_access(bucket: s3.Bucket, audit: AuditTrail | None) -> None:
+    """Have ``audit`` record every access to the objects of ``bucket``, and say so where S3's own logs are missed."""
     if audit is None:
         return
     audit.record_objects(bucket)

@@ -1,6 +1,5 @@
 """Who may call an API, from where, and how often."""
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ml_lens.foundation.props import PropChecks
+from ml_lens.hosting.callers import check_places
 
 _ACCOUNT = re.compile(r"\d{12}")
-_VPC_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
-_VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _LONGEST_DAY = 2_000_000_000
 
 
@@ -60,9 +58,12 @@ class ApiAccess:
             "are missing, and without one the gateway takes identity tokens, which are meant for nobody but the "
             "client that asked for them; give ['churn/predict'], a scope of a resource server of the pool",
         )
-        _check_each(
-            props, "access.accounts", self.accounts, _ACCOUNT, "is no account id; it has twelve digits"
-        )
+        for account in self.accounts:
+            props.require(
+                Token.is_unresolved(account) or _ACCOUNT.fullmatch(account) is not None,
+                "access.accounts",
+                f"{account!r} is no account id; it has twelve digits",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,26 +114,7 @@ class ApiReach:
             "options.reach.vpc_endpoints",
             "are missing, and a VPC reaches a private API by them only; give the ids of the endpoints for execute-api",
         )
-        _check_each(
-            props,
-            "options.reach.vpc_endpoints",
-            self.vpc_endpoints,
-            _VPC_ENDPOINT,
-            "is no id of an endpoint; it reads like 'vpce-0123456789abcdef0'",
-        )
-        _check_each(
-            props,
-            "options.reach.vpcs",
-            self.vpcs,
-            _VPC,
-            "is no id of a VPC; it reads like 'vpc-0123456789abcdef0'",
-        )
-        for ip_range in self.ip_ranges:
-            props.require(
-                Token.is_unresolved(ip_range) or _is_network(ip_range),
-                "options.reach.ip_ranges",
-                f"{ip_range!r} is no range of addresses; it reads like '203.0.113.0/24', with zeros behind the prefix",
-            )
+        check_places(props, "options.reach", self.vpc_endpoints, self.vpcs, self.ip_ranges)
 
     def conditions(self) -> list[dict[str, dict[str, object]]]:
         """Return what a call is denied for, one condition for each restriction."""
@@ -239,19 +221,3 @@ def method_access(scope: Construct, access: ApiAccess) -> apigateway.MethodOptio
         ),
         authorization_scopes=list(access.scopes),
     )
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_each(
-    props: PropChecks, name: str, values: Sequence[str], allowed: re.Pattern[str], problem: str
-) -> None:
-    for value in values:
-        is_fine = Token.is_unresolved(value) or allowed.fullmatch(value) is not None
-        props.require(is_fine, name, f"{value!r} {problem}")

@@ -18,7 +18,8 @@ from ml_lens.hosting.batch_options import BatchJobs, BatchSource, grant_list
 from ml_lens.hosting.batch_request import BatchPlan
 from ml_lens.hosting.batch_rights import TransformLogs, job_role, let_run_jobs
 from ml_lens.hosting.batch_workflow import batch_states
-from ml_lens.hosting.isolated_models import isolated_model
+from ml_lens.hosting.endpoint_models import endpoint_model
+from ml_lens.hosting.execution_role import let_connect
 from ml_lens.hosting.networks import EndpointNetwork
 from ml_lens.hosting.starts import WorkflowStarts
 from ml_lens.hosting.workflows import Workflow
@@ -95,7 +96,8 @@ class BatchInference(Construct):
         self.role = job_role(
             self, name=self.job_prefix, source=source, volume_key=None if jobs.has_disks else self.key
         )
-        self.model = isolated_model(self, role=self.role, model=model, network=network)
+        let_connect(self.role, network)
+        self.model = endpoint_model(self, role=self.role, served=model, network=network)
         """The model; it costs nothing between jobs."""
         self._plan = BatchPlan(
             name=self.job_prefix,
@@ -167,9 +169,7 @@ class BatchInference(Construct):
     def _let_write_results(self) -> None:
         written = [self._plan.predictions, *([self._plan.captured] if self._plan.jobs.capture else [])]
         for prefix in written:
-            self.results.grant_add(self.role, prefix)
-        # SageMaker writes in parts when there is much, which S3 has to decrypt to put together.
-        grant(self.role, ["kms:Decrypt"], self.results.key.key_arn)
+            self.results.grant_add_in_parts(self.role, prefix)
 
     def _summary(self) -> PythonFunction:
         plan = self._plan

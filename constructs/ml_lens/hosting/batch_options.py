@@ -9,10 +9,8 @@ from aws_cdk import aws_s3 as s3
 
 from ml_lens.foundation.props import PropChecks
 from ml_lens.foundation.storage import grant, grant_objects
-from ml_lens.instance_types import family, has_local_disks
+from ml_lens.instance_types import has_graviton, has_local_disks, is_instance_type
 
-_INSTANCE_TYPE = re.compile(r"ml\.[a-z]+\d[a-z0-9-]*\.\d*(?:medium|large|xlarge)")
-_GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
 _SAFE_IN_AN_EXPRESSION = re.compile(r"[\w!.()/ =+@,-]+")
 _MANY_RECORDS = ("text/csv", "application/jsonlines", "application/x-recordio-protobuf")
 _LONGEST_JOB = Duration.days(5)
@@ -121,7 +119,7 @@ class BatchJobs:
     @property
     def has_arm(self) -> bool:
         """Whether the instances have Graviton processors, which need images of their own."""
-        return _GRAVITON.fullmatch(family(self.type)) is not None
+        return has_graviton(self.type)
 
     def sends_many(self, source: BatchSource) -> bool:
         """Return whether a request holds many records."""
@@ -132,7 +130,7 @@ class BatchJobs:
     def check(self, props: PropChecks, source: BatchSource) -> None:
         """Refuse what SageMaker does not take."""
         props.require(
-            _INSTANCE_TYPE.fullmatch(self.type) is not None,
+            is_instance_type(self.type),
             "jobs.type",
             f"{self.type!r} is no instance type of SageMaker; they begin with 'ml.', for example 'ml.m5.large'",
         )

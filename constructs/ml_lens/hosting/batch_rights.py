@@ -13,8 +13,7 @@ from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.storage import grant
 from ml_lens.hosting.batch_options import BatchSource
 from ml_lens.hosting.batch_request import BatchPlan
-from ml_lens.hosting.execution_role import execution_role, let_use_volumes_under
-from ml_lens.hosting.isolated_models import let_start_volumes_under
+from ml_lens.hosting.execution_role import execution_role, let_start_volumes_under, let_use_volumes_under
 from ml_lens.hosting.workflows import let_tell
 
 METRICS_NAMESPACE = "/aws/sagemaker/TransformJobs"

@@ -37,22 +37,7 @@ class CallOrigin:
             "only_from",
             "names no place; give vpc_endpoints, vpcs or ip_ranges, or leave it out",
         )
-        for name, ids, pattern, example in (
-            ("vpc_endpoints", self.vpc_endpoints, _VPC_ENDPOINT, "vpce-0123456789abcdef0"),
-            ("vpcs", self.vpcs, _VPC, "vpc-0123456789abcdef0"),
-        ):
-            for id in ids:
-                props.require(
-                    Token.is_unresolved(id) or pattern.fullmatch(id) is not None,
-                    f"only_from.{name}",
-                    f"{id!r} is no such id; it reads like {example!r}",
-                )
-        for ip_range in self.ip_ranges:
-            props.require(
-                Token.is_unresolved(ip_range) or _is_network(ip_range),
-                "only_from.ip_ranges",
-                f"{ip_range!r} is no range of addresses; it reads like '203.0.113.0/24', with zeros behind the prefix",
-            )
+        check_places(props, "only_from", self.vpc_endpoints, self.vpcs, self.ip_ranges)
 
     def conditions(self) -> dict[str, dict[str, object]]:
         """Return the conditions of a statement that allows calls."""
@@ -67,6 +52,36 @@ class CallOrigin:
         if self.ip_ranges:
             made["IpAddress"] = {address: list(self.ip_ranges)}
         return made
+
+
+def check_places(
+    props: PropChecks, of: str, vpc_endpoints: Sequence[str], vpcs: Sequence[str], ip_ranges: Sequence[str]
+) -> None:
+    """Record what is no place that a call can come from.
+
+    Args:
+        props: Takes the problems.
+        of: The prop that the places were given as.
+        vpc_endpoints: Ids of interface endpoints.
+        vpcs: Ids of VPCs.
+        ip_ranges: Ranges of addresses.
+    """
+    for name, ids, pattern, example in (
+        ("vpc_endpoints", vpc_endpoints, _VPC_ENDPOINT, "vpce-0123456789abcdef0"),
+        ("vpcs", vpcs, _VPC, "vpc-0123456789abcdef0"),
+    ):
+        for id in ids:
+            props.require(
+                Token.is_unresolved(id) or pattern.fullmatch(id) is not None,
+                f"{of}.{name}",
+                f"{id!r} is no such id; it reads like {example!r}",
+            )
+    for ip_range in ip_ranges:
+        props.require(
+            Token.is_unresolved(ip_range) or _is_network(ip_range),
+            f"{of}.ip_ranges",
+            f"{ip_range!r} is no range of addresses; it reads like '203.0.113.0/24', with zeros behind the prefix",
+        )
 
 
 def _is_network(text: str) -> bool:

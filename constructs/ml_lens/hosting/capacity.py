@@ -8,12 +8,11 @@ from aws_cdk import Duration, Token
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks
 from ml_lens.hosting.deployments import Deployment
-from ml_lens.instance_types import family, has_local_disks
+from ml_lens.instance_types import family, has_graviton, has_local_disks, is_instance_type
 
 _INSTANCE_TYPE = re.compile(
     r"ml\.(?P<family>[a-z]+\d[a-z0-9-]*)\.(?P<times>\d*)(?P<size>medium|large|xlarge)"
 )
-_GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
 _CORES = {"medium": 2, "large": 2, "xlarge": 4}
 _WITH_GPUS = re.compile(r"[gp]\d")
 # By the number before xlarge; sizes that are left out have one.
@@ -87,7 +86,7 @@ class Sizing:
     @property
     def has_arm(self) -> bool:
         """Whether the instances have Graviton processors, which need images of their own."""
-        return _GRAVITON.fullmatch(family(self.type)) is not None
+        return has_graviton(self.type)
 
     @property
     def gpus(self) -> int:
@@ -158,7 +157,7 @@ def check_instances(props: PropChecks, capacity: Instances, posture: Posture, de
 
 def _check_size(props: PropChecks, sizing: Sizing, posture: Posture) -> None:
     props.require(
-        _INSTANCE_TYPE.fullmatch(sizing.type) is not None,
+        is_instance_type(sizing.type),
         "capacity.type",
         f"{sizing.type!r} is no instance type of SageMaker; they begin with 'ml.', for example 'ml.m5.large'",
     )

@@ -8,7 +8,7 @@ from constructs import Construct
 from ml_lens.foundation.audit import AuditTrail
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.props import PropChecks
-from ml_lens.foundation.storage import DerivedDataBucket, grant
+from ml_lens.foundation.storage import DerivedDataBucket
 from ml_lens.hosting.endpoint_config import Recording
 
 CAPTURE_PREFIX = "captured/"
@@ -61,7 +61,5 @@ class DataCapture:
             return None
         bucket = self.bucket or DerivedDataBucket(scope, "Captured", posture=posture, audit=self.audit)
         prefix = f"{CAPTURE_PREFIX}{endpoint_name}/"
-        bucket.grant_add(role, prefix)
-        # SageMaker writes in parts when there is much, which S3 has to decrypt to put together.
-        grant(role, ["kms:Decrypt"], bucket.key.key_arn)
+        bucket.grant_add_in_parts(role, prefix)
         return Recording(bucket=bucket, prefix=prefix, percent=self.percent)

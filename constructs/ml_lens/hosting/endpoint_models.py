@@ -1,4 +1,4 @@
-"""What an endpoint serves, as a model of SageMaker."""
+"""What an endpoint or a job serves, as a model of SageMaker."""
 
 from aws_cdk import CfnTag
 from aws_cdk import aws_iam as iam

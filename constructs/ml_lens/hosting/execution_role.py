@@ -1,13 +1,13 @@
 """The role under which SageMaker serves a model."""
 
 from aws_cdk import Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from ml_lens.foundation.acknowledgements import acknowledge, acknowledge_wildcard
 from ml_lens.foundation.storage import grant
+from ml_lens.hosting.networks import EndpointNetwork
 
 METRICS_NAMESPACE = "/aws/sagemaker/Endpoints"
 """Where the instances of endpoints publish their metrics."""
@@ -53,13 +53,13 @@ def execution_role(scope: Construct, id: str, *, connects: bool) -> iam.Role:
     return role
 
 
-def let_connect(
-    role: iam.Role, subnets: list[ec2.ISubnet], security_groups: list[ec2.ISecurityGroup]
-) -> None:
-    """Let SageMaker put network interfaces with these groups into these subnets, and take them away."""
-    subnet_arns = [_ec2_arn(role, "subnet", subnet.subnet_id) for subnet in subnets]
+def let_connect(role: iam.Role, network: EndpointNetwork) -> None:
+    """Let SageMaker put network interfaces into the subnets of ``network``, and take them away."""
+    subnet_arns = [_ec2_arn(role, "subnet", subnet.subnet_id) for subnet in network.selected()]
     interfaces = _ec2_arn(role, "network-interface", "*")
-    group_arns = [_ec2_arn(role, "security-group", group.security_group_id) for group in security_groups]
+    group_arns = [
+        _ec2_arn(role, "security-group", group.security_group_id) for group in network.security_groups
+    ]
     for actions, resources, conditions in (
         (["ec2:CreateNetworkInterface"], [interfaces, *subnet_arns, *group_arns], None),
         (
@@ -81,7 +81,17 @@ def let_connect(
 def let_use_volumes_under(key: kms.IKey, role: iam.Role) -> None:
     """Let SageMaker encrypt the volumes of instances with ``key``."""
     grant(role, ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], key.key_arn)
-    role.add_to_policy(
+    _let_hand_on(key, role)
+
+
+def let_start_volumes_under(key: kms.IKey, role: iam.IGrantable) -> None:
+    """Let whoever starts instances hand ``key`` on to SageMaker, for their volumes."""
+    grant(role, ["kms:DescribeKey"], key.key_arn)
+    _let_hand_on(key, role)
+
+
+def _let_hand_on(key: kms.IKey, role: iam.IGrantable) -> None:
+    role.grant_principal.add_to_principal_policy(
         iam.PolicyStatement(
             actions=["kms:CreateGrant"],
             resources=[key.key_arn],

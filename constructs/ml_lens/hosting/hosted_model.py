@@ -267,7 +267,7 @@ class HostedModel(Construct):
             for variant in variants
         ]
         if network is not None:
-            let_connect(self.role, network.selected(), list(network.security_groups))
+            let_connect(self.role, network)
         made = variants_config(self, variants=configured, size=size, key=self.key, recording=recording)
         if made.kms_key_id:
             let_use_volumes_under(self.key, self.role)

@@ -11,7 +11,7 @@ from ml_lens.foundation.keys import customer_key
 from ml_lens.foundation.posture import Posture
 from ml_lens.foundation.private_bucket import private_bucket
 from ml_lens.foundation.props import checked_props
-from ml_lens.foundation.storage import grant, grant_objects
+from ml_lens.foundation.storage import grant, grant_objects, record_access
 
 
 class ModelArtifacts(Construct):
@@ -62,14 +62,7 @@ class ModelArtifacts(Construct):
             ],
         )
         self._protect(posture)
-        if audit is not None:
-            audit.record_objects(self.bucket)
-            acknowledge(
-                self.bucket,
-                "AwsSolutions-S1",
-                "S3 cannot deliver server access logs to a bucket under a customer-managed key; the audit trail "
-                f"{audit.node.path} records every read and write of an object instead.",
-            )
+        record_access(self.bucket, audit)
 
     def grant_publish(self, publisher: iam.Role) -> None:
         """Let ``publisher`` add artifacts in one request each, and neither read nor delete any."""

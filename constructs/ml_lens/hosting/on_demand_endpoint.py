@@ -21,9 +21,14 @@ from ml_lens.hosting.artifacts import ServedModel
 from ml_lens.hosting.batch_options import BatchSource
 from ml_lens.hosting.captures import CAPTURE_PREFIX
 from ml_lens.hosting.endpoint_config import Recording, endpoint_config
+from ml_lens.hosting.endpoint_models import endpoint_model
 from ml_lens.hosting.endpoint_reaping import EndpointReaper, let_handle_logs
-from ml_lens.hosting.execution_role import execution_role, let_use_volumes_under
-from ml_lens.hosting.isolated_models import isolated_model, let_start_volumes_under
+from ml_lens.hosting.execution_role import (
+    execution_role,
+    let_connect,
+    let_start_volumes_under,
+    let_use_volumes_under,
+)
 from ml_lens.hosting.networks import EndpointNetwork
 from ml_lens.hosting.on_demand_options import OnDemandFleet
 from ml_lens.hosting.on_demand_workflow import OnDemandPlan, on_demand_states
@@ -174,12 +179,11 @@ class OnDemandEndpoint(Construct):
         recording = Recording(
             bucket=self.results, prefix=f"{CAPTURE_PREFIX}{self.endpoint_prefix}/", percent=100
         )
-        self.results.grant_add(self.role, recording.prefix)
-        # SageMaker writes in parts when there is much, which S3 has to decrypt to put together.
-        grant(self.role, ["kms:Decrypt"], self.results.key.key_arn)
+        self.results.grant_add_in_parts(self.role, recording.prefix)
+        let_connect(self.role, network)
         config = endpoint_config(
             self,
-            model=isolated_model(self, role=self.role, model=model, network=network),
+            model=endpoint_model(self, role=self.role, served=model, network=network),
             size=fleet.size,
             key=self.key,
             recording=recording,

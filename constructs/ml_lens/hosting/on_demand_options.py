@@ -1,14 +1,12 @@
 """What an endpoint for one run runs on."""
 
-import re
 from dataclasses import dataclass, field
 
 from aws_cdk import Duration
 
 from ml_lens.foundation.props import PropChecks
 from ml_lens.hosting.capacity import Sizing
-
-_INSTANCE_TYPE = re.compile(r"ml\.[a-z]+\d[a-z0-9-]*\.\d*(?:medium|large|xlarge)")
+from ml_lens.instance_types import is_instance_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ class OnDemandFleet:
     def check(self, props: PropChecks) -> None:
         """Refuse what SageMaker does not start, or what would ask too hard."""
         props.require(
-            _INSTANCE_TYPE.fullmatch(self.type) is not None,
+            is_instance_type(self.type),
             "fleet.type",
             f"{self.type!r} is no instance type of SageMaker; they begin with 'ml.', for example 'ml.m5.large'",
         )
