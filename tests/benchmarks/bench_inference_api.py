@@ -22,22 +22,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.churn_request import CUSTOMER
+
 ROOT = Path(__file__).parents[2]
 LAMBDA = ROOT / "lambda" / "inference_api"
 ENDPOINT_MS = 5.0
 CALLS, WARM_UP, IMPORTS = 300, 30, 15
 BUDGET_MS = 150
 BATCHES = (1, 10, 100)
-CUSTOMER = {
-    "tenure_months": 12,
-    "monthly_charge": 70.5,
-    "support_calls": 3,
-    "contract": "month-to-month",
-    "payment": "card",
-    "late_payments": 1,
-    "data_gb": 10.5,
-    "add_ons": 2,
-}
 TIMED_IMPORT = """
 import sys, time
 sys.path.insert(0, {folder!r})
@@ -94,7 +86,7 @@ def environment(url: str) -> dict[str, str]:
         "POWERTOOLS_SERVICE_NAME": "bench",
         "POWERTOOLS_METRICS_NAMESPACE": "MLLens",
         "ENDPOINT_NAME": "bench",
-        "MODEL_VERSION": "1.0.0",
+        "MODEL_VERSIONS": '{"AllTraffic": "1.0.0"}',
         "REQUEST_SCHEMA": packed(schema),
         "LARGEST_BODY": "1000000",
         "ANSWER_SECONDS": "20",

@@ -21,20 +21,10 @@ from ml_lens.hosting import (
 )
 from ml_lens.rehearsal.sandbox import Sandbox
 from stacks.churn_model import churn_model
+from tests.churn_request import CUSTOMER
 from tests.rehearsal.assemblies import DeployedStack, app_in, deployed
 
 pytestmark = pytest.mark.xdist_group("sandbox")
-
-CUSTOMER = {
-    "tenure_months": 12,
-    "monthly_charge": 70.5,
-    "support_calls": 3,
-    "contract": "month-to-month",
-    "payment": "card",
-    "late_payments": 1,
-    "data_gb": 10.5,
-    "add_ons": 2,
-}
 
 
 @pytest.fixture(scope="module")

@@ -20,20 +20,11 @@ from botocore.stub import ANY, Stubber
 
 from ml_lens.assets import job_code
 from ml_lens.hosting.api_schema import packed
+from tests.churn_request import CUSTOMER
 
 ENDPOINT = "serving-churn-0123abcd"
 REQUEST_ID = "8f14e45f-ceea-467f-a0e6-0d1c2b3a4f5e"
 SCHEMA = json.loads((job_code("churn") / "features.json").read_text())
-CUSTOMER = {
-    "tenure_months": 12,
-    "monthly_charge": 70.5,
-    "support_calls": 3,
-    "contract": "month-to-month",
-    "payment": "card",
-    "late_payments": 1,
-    "data_gb": 10.5,
-    "add_ons": 2,
-}
 # Keys of nobody: the stubs answer before anything is sent.
 _NOBODY = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "none", "region_name": "eu-west-1"}
 
@@ -143,7 +134,7 @@ def api(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         "REQUEST_SCHEMA": packed(SCHEMA),
         "LARGEST_BODY": "20000",
         "ANSWER_SECONDS": "20",
-        "MODEL_VERSION": "0.9.0",
+        "MODEL_VERSIONS": '{"AllTraffic": "0.9.0", "B": "0.9.1"}',
     }.items():
         monkeypatch.setenv(name, value)
     runtime = boto3.client("sagemaker-runtime", **_NOBODY, config=Config(retries={"total_max_attempts": 1}))

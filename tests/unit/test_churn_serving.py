@@ -17,18 +17,9 @@ from jobs.churn.customers import draw
 from jobs.churn.features import SCHEMA, columns, encode
 from jobs.churn.pack import archive, pack, packed_model
 from ml_lens.assets import job_code
+from tests.churn_request import CUSTOMER
 
 CHURN = job_code("churn")
-CUSTOMER: dict[str, Any] = {
-    "tenure_months": 12,
-    "monthly_charge": 70.5,
-    "support_calls": 3,
-    "contract": "month-to-month",
-    "payment": "card",
-    "late_payments": 1,
-    "data_gb": 10.5,
-    "add_ons": 2,
-}
 
 
 @pytest.fixture
