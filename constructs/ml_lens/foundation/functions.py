@@ -1,6 +1,6 @@
 """Python functions, each with a role, a log group and alarms of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import Duration
@@ -50,6 +50,7 @@ class PythonFunction(Construct):
         powertools_layer: lambda_.ILayerVersion | None = None,
         watched: bool = True,
         network: FunctionNetwork | None = None,
+        looks_at: Sequence[str] = (),
     ) -> None:
         """Create function, role and log group.
 
@@ -67,6 +68,7 @@ class PythonFunction(Construct):
             watched: Whether ``alarms`` tell of errors and throttles. Default: they do.
             network: The private network it runs in, and what it reaches from there. Default: none; it runs in a
                 network of Lambda's, which reaches the internet.
+            looks_at: Actions that it is granted on everything, because they know no resources. Default: none.
             powertools_layer: Layer with Powertools. Default: the newest public one, looked up at deployment.
 
         Raises:
@@ -128,11 +130,14 @@ class PythonFunction(Construct):
                 **(environment or {}),
             },
         )
-        self._let_trace_and_connect(network)
+        self._let_look_around(network, looks_at)
         self.alarms = self._watch(code.name) if watched else []
 
-    def _let_trace_and_connect(self, network: FunctionNetwork | None) -> None:
-        starred = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    def _let_look_around(self, network: FunctionNetwork | None, looks_at: Sequence[str]) -> None:
+        """Grant what cannot be narrowed; the CDK itself grants what traces need."""
+        starred = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", *looks_at]
+        if looks_at:
+            self.role.add_to_policy(iam.PolicyStatement(actions=list(looks_at), resources=["*"]))
         if network is not None and self.security_group is not None:
             let_lambda_connect(self.role, network, self.security_group)
             # The function calls over the endpoints: they have to be there first, and to leave last.
@@ -141,7 +146,7 @@ class PythonFunction(Construct):
         acknowledge(
             self.role,
             "AwsSolutions-IAM5[Resource::*]",
-            f"{', '.join(starred)} have no resource type: X-Ray and EC2 accept no resource for them but the star.",
+            f"{', '.join(starred)} have no resource type: the services accept no resource for them but the star.",
         )
 
     def work_off(

@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from ml_lens.assets import function_code
-from ml_lens.foundation.acknowledgements import acknowledge, acknowledge_wildcard
+from ml_lens.foundation.acknowledgements import acknowledge_wildcard
 from ml_lens.foundation.functions import METRICS_NAMESPACE, PythonFunction
 from ml_lens.foundation.observability import quiet_alarm
 from ml_lens.foundation.posture import Posture
@@ -63,6 +63,7 @@ class EndpointReaper(Construct):
             code=function_code("endpoint_reaper"),
             log_key=key,
             timeout=Duration.minutes(5),
+            looks_at=["logs:DescribeLogGroups", "sagemaker:ListEndpoints"],
             environment={
                 "PREFIX": prefix,
                 "STATE_MACHINE_ARN": machine.state_machine_arn,
@@ -110,14 +111,6 @@ class EndpointReaper(Construct):
 
     def _grant(self, prefix: str, machine_arn: str) -> None:
         role, stack = self.function.role, Stack.of(self)
-        looks = ["logs:DescribeLogGroups", "sagemaker:ListEndpoints"]
-        role.add_to_policy(iam.PolicyStatement(actions=looks, resources=["*"]))
-        acknowledge(
-            role,
-            "AwsSolutions-IAM5[Resource::*]",
-            f"{', '.join(looks)}, xray:PutTraceSegments, xray:PutTelemetryRecords have no resource type: services "
-            "accept no resource for them but the star.",
-        )
         endpoints = stack.format_arn(service="sagemaker", resource="endpoint", resource_name=f"{prefix}-*")
         acknowledge_wildcard(
             role,

@@ -142,6 +142,7 @@ class Experiment(Construct):
             log_key=self.key,
             timeout=Duration.minutes(1),
             memory_mib=512,
+            looks_at=["cloudwatch:GetMetricData"],
             environment={
                 "ENDPOINT_NAME": model.endpoint_name,
                 "OUTCOMES_TABLE": self.table.table_name,
@@ -152,8 +153,6 @@ class Experiment(Construct):
             },
         )
         self._outcomes.grant_read_summary(made.role)
-        # Acknowledged with the star of X-Ray, which the same finding names.
-        made.role.add_to_policy(iam.PolicyStatement(actions=["cloudwatch:GetMetricData"], resources=["*"]))
         return made
 
     def _let_run(self) -> None:

@@ -2,12 +2,10 @@
 
 from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from ml_lens.assets import function_code
-from ml_lens.foundation.acknowledgements import acknowledge
 from ml_lens.foundation.function_networks import FunctionNetwork
 from ml_lens.foundation.functions import PythonFunction
 from ml_lens.foundation.network import MlNetwork
@@ -62,6 +60,7 @@ def judging_function(
         code=function_code("rollout_judge"),
         log_key=key,
         timeout=Duration.minutes(1),
+        looks_at=["cloudwatch:GetMetricData"],
         environment={
             "LATENCY_MS": str(checks.latency_slo.to_milliseconds()),
             "ERROR_PERCENT": str(checks.error_percent),
@@ -72,7 +71,6 @@ def judging_function(
             **({"OUTCOMES_TABLE": outcomes.table.table_name} if outcomes else {}),
         },
     )
-    _let_see(made.role, "cloudwatch:GetMetricData")
     if outcomes is not None:
         outcomes.grant_read_summary(made.role)
     return made
@@ -89,10 +87,10 @@ def forgetting_function(
         code=function_code("forget_rollouts"),
         log_key=key,
         timeout=Duration.minutes(5),
+        looks_at=["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"],
         # It runs while the stack is deleted: an error fails the deletion before the eyes of who asked for it.
         watched=False,
     )
-    _let_see(made.role, "sagemaker:ListEndpointConfigs", "sagemaker:ListModels")
     forgotten = CustomResource(
         scope,
         "Forgotten",
@@ -104,14 +102,3 @@ def forgetting_function(
     # Deleted after the endpoint, which may serve one of them.
     model.endpoint.node.add_dependency(forgotten)
     return made
-
-
-def _let_see(role: iam.Role, *actions: str) -> None:
-    """Allow what cannot be narrowed."""
-    role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=["*"]))
-    acknowledge(
-        role,
-        "AwsSolutions-IAM5[Resource::*]",
-        f"{', '.join(actions)}, xray:PutTraceSegments and xray:PutTelemetryRecords have no resource type: the "
-        "services accept no resource for them but the star.",
-    )
